@@ -1,0 +1,32 @@
+#ifndef HAUL_BASE_LATCH_H
+#define HAUL_BASE_LATCH_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+
+/*
+ * A flag that is set once and wakes whoever polls its descriptor: how one
+ * thread tells another to stop waiting.
+ */
+struct latch {
+	atomic_bool set;
+	int fd;			/* readable once it is set */
+	int write_fd;
+};
+
+#define LATCH_CLOSED	{ .fd = -1, .write_fd = -1 }
+
+/* Make *l an unset latch; false with *e filled if there is no descriptor. */
+bool latch_open(struct latch *l, struct err *e);
+
+/* Set it; may be called from several threads, and again. */
+void latch_set(struct latch *l);
+
+bool latch_is_set(const struct latch *l);
+
+/* Release the descriptors; does nothing to a closed latch. */
+void latch_close(struct latch *l);
+
+#endif

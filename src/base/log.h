@@ -1,0 +1,36 @@
+#ifndef HAUL_BASE_LOG_H
+#define HAUL_BASE_LOG_H
+
+#include <stddef.h>
+
+/*
+ * Lines on standard error. Only cli/ and main.c call this. Each line is one
+ * write, and bytes that a terminal could take for commands are escaped.
+ */
+enum log_level {
+	LOG_QUIET,	/* errors only */
+	LOG_NORMAL,	/* and notes */
+	LOG_VERBOSE,	/* and what is going on */
+};
+
+/* The prefix of every line ("haul connect"); kept, not copied. */
+void log_open(const char *prefix);
+
+void log_set_level(enum log_level level);
+
+/* An error, printed at every level: "haul connect: TEXT". */
+void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Something that the user should know, unless -q. */
+void log_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* What is going on, with -v. */
+void log_verbose(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * Copy text to buf (size > 0), control bytes as \xNN; returns the length, what
+ * does not fit is left out.
+ */
+size_t log_escape(const char *text, char *buf, size_t size);
+
+#endif

@@ -1,0 +1,86 @@
+#include "cli/commands.h"
+
+#include "cli/options.h"
+#include "cli/session.h"
+
+struct receive_options {
+	struct common_options common;
+	struct dial_options dial;
+	struct bind_options bind;
+	bool connect;
+};
+
+#define AT(field)	offsetof(struct receive_options, field)
+
+static const struct opt receive_opts[] = {
+	{ "connect", 'c', NULL, &opt_flag, AT(connect),
+	    "connect to the sender instead of waiting" },
+};
+
+static const struct opt_group groups[] = {
+	{ "receiving", receive_opts,
+	    sizeof(receive_opts) / sizeof(receive_opts[0]), 0 },
+	{ "address", address_opts, ADDRESS_OPTS, AT(common.address) },
+	{ "listening", bind_opts, BIND_OPTS, AT(bind) },
+	{ "connecting, with --connect", dial_opts, DIAL_OPTS, AT(dial) },
+	{ "time limits (D: 500ms, 2s, 1.5m, 1h)", time_opts, TIME_OPTS,
+	    AT(common.time) },
+	{ "socket", mode_opts, MODE_OPTS, AT(common.mode) },
+	{ "output", output_opts, OUTPUT_OPTS, AT(common.output) },
+};
+
+static const char *const synopsis[] = {
+	"[OPTION]... [HOST] PORT",
+	"[OPTION]... HOST:PORT|[IPV6]:PORT|unix:PATH|vsock:CID:PORT",
+	NULL,
+};
+
+static const char *const notes[] = {
+	"Take what haul send delivers and write it to standard output. With",
+	"--udp, datagrams from everybody. Without HOST, on all addresses; port",
+	"0 is a free one. The mode is --blocking. See haul-receive(1).",
+	NULL,
+};
+
+const struct opt_command receive_command = {
+	"receive", "take what haul send delivers", synopsis, notes, groups,
+	sizeof(groups) / sizeof(groups[0]),
+};
+
+static enum sk_result
+take(struct session *s, struct err *e)
+{
+	struct relay_config config = { .linger_ns = -1 };
+	struct sock *out, *peer;
+	enum sk_result r;
+
+	out = sock_stdout(s->mode, e);
+	if (out == NULL)
+		return SK_ERROR;
+	/* Datagrams have no connection: the listener itself is read. */
+	r = s->listens && s->config.datagram ? session_listen(s, &peer, e) :
+	    session_establish(s, &peer, e);
+	if (r == SK_OK)
+		r = session_relay(s, &config, NULL, out, &peer, e);
+	sock_abort(&out);
+	return r;
+}
+
+enum sk_result
+cmd_receive(int argc, char **argv, struct err *e)
+{
+	struct receive_options o = { .common = COMMON_DEFAULTS,
+	    .dial = DIAL_DEFAULTS, .bind = BIND_DEFAULTS };
+	struct session s = { .cmd = &receive_command, .common = &o.common,
+	    .dial = &o.dial, .bind = &o.bind };
+	int operands, used;
+
+	if (!opt_parse(&receive_command, argc, argv, &o, &operands, e))
+		return SK_ERROR;
+	if (session_told(&receive_command, &o.common))
+		return SK_OK;
+	if (!session_init(&s, argv + operands, !o.connect, SK_BLOCKING, &used,
+	    e) || !session_no_more(&s, argv + operands + used, e))
+		return SK_ERROR;
+	return take(&s, e);
+}

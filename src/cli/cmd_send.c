@@ -1,0 +1,97 @@
+#include "cli/commands.h"
+
+#include "cli/options.h"
+#include "cli/session.h"
+
+struct send_options {
+	struct common_options common;
+	struct dial_options dial;
+	struct bind_options bind;
+	bool listen;
+	enum datagram_unit datagram;
+};
+
+#define AT(field)	offsetof(struct send_options, field)
+
+static const struct opt send_opts[] = {
+	{ "listen", 'l', NULL, &opt_flag, AT(listen),
+	    "wait for the receiver instead of connecting" },
+	{ "datagram", 0, "UNIT", &opt_datagram, AT(datagram),
+	    "with -u, send a datagram per line or chunk" },
+};
+
+static const struct opt_group groups[] = {
+	{ "sending", send_opts, sizeof(send_opts) / sizeof(send_opts[0]), 0 },
+	{ "address", address_opts, ADDRESS_OPTS, AT(common.address) },
+	{ "connecting", dial_opts, DIAL_OPTS, AT(dial) },
+	{ "listening, with --listen", bind_opts, BIND_OPTS, AT(bind) },
+	{ "time limits (D: 500ms, 2s, 1.5m, 1h)", time_opts, TIME_OPTS,
+	    AT(common.time) },
+	{ "socket", mode_opts, MODE_OPTS, AT(common.mode) },
+	{ "output", output_opts, OUTPUT_OPTS, AT(common.output) },
+};
+
+static const char *const synopsis[] = {
+	"[OPTION]... HOST PORT [FILE]...",
+	"[OPTION]... HOST:PORT|[IPV6]:PORT|unix:PATH|... [FILE]...",
+	NULL,
+};
+
+static const char *const notes[] = {
+	"Send the files one after the other, or standard input without FILE or",
+	"for -. Status 0 is given when the receiver has closed its side in",
+	"order. The mode is --blocking. See haul-send(1).",
+	NULL,
+};
+
+const struct opt_command send_command = {
+	"send", "deliver a stream to haul receive", synopsis, notes, groups,
+	sizeof(groups) / sizeof(groups[0]),
+};
+
+static enum sk_result
+deliver(struct session *s, char *const *files, enum datagram_unit unit,
+    struct err *e)
+{
+	static char dash[] = "-";
+	static char *const standard_input[] = { dash, NULL };
+	struct relay_config config = { .linger_ns = -1 };
+	struct sock *in, *out, *peer;
+	enum sk_result r = SK_ERROR;
+
+	in = sock_files(*files != NULL ? files : standard_input, s->mode, e);
+	out = in != NULL ? sock_null(s->mode, e) : NULL;
+	if (out != NULL)
+		r = session_establish(s, &peer, e);
+	if (r == SK_OK) {
+		config.send_only = sock_is_datagram(peer);
+		config.unit = session_unit(unit, in);
+		r = session_relay(s, &config, in, out, &peer, e);
+	}
+	sock_abort(&in);
+	sock_abort(&out);
+	return r;
+}
+
+enum sk_result
+cmd_send(int argc, char **argv, struct err *e)
+{
+	struct send_options o = { .common = COMMON_DEFAULTS,
+	    .dial = DIAL_DEFAULTS, .bind = BIND_DEFAULTS };
+	struct session s = { .cmd = &send_command, .common = &o.common,
+	    .dial = &o.dial, .bind = &o.bind };
+	int operands, used;
+
+	if (!opt_parse(&send_command, argc, argv, &o, &operands, e))
+		return SK_ERROR;
+	if (session_told(&send_command, &o.common))
+		return SK_OK;
+	if (!session_init(&s, argv + operands, o.listen, SK_BLOCKING, &used,
+	    e))
+		return SK_ERROR;
+	if (o.datagram != DATAGRAM_DEFAULT && !o.common.address.udp) {
+		(void)opt_usage(&send_command, e, "--datagram needs --udp");
+		return SK_ERROR;
+	}
+	return deliver(&s, argv + operands + used, o.datagram, e);
+}

@@ -1,0 +1,77 @@
+#ifndef HAUL_CLI_OPT_H
+#define HAUL_CLI_OPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+/*
+ * The option tables. A row says everything about an option once: the arrays of
+ * getopt_long, --help and the dump that the tests compare with the manual and
+ * the completions are made from it. Rows stand in groups, so that subcommands
+ * can share them; a group fills one struct, which lies at some offset in the
+ * options of the subcommand.
+ */
+struct opt_type {
+	const char *expected;	/* "a duration such as 500ms"; NULL: no argument */
+	/* Store the value of arg in the field; false if it is no such value. */
+	bool (*parse)(const char *arg, void *field);
+};
+
+struct opt {
+	const char *name;	/* without the dashes */
+	char letter;		/* 0: none */
+	const char *arg;	/* name of the argument; NULL: none */
+	const struct opt_type *type;
+	size_t offset;		/* of the field in the struct of the group */
+	const char *help;
+};
+
+struct opt_group {
+	const char *title;
+	const struct opt *opts;
+	size_t count;
+	size_t offset;		/* of the struct of the group in the options */
+};
+
+struct opt_command {
+	const char *name;		/* "listen" */
+	const char *summary;		/* one line, for the list of commands */
+	const char *const *synopsis;	/* lines behind "haul listen ", NULL last */
+	const char *const *notes;	/* lines under the options, NULL last */
+	const struct opt_group *groups;
+	size_t group_count;
+};
+
+extern const struct opt_type
+    opt_flag,		/* bool */
+    opt_string,		/* const char *, of argv */
+    opt_duration,	/* int64_t, nanoseconds */
+    opt_fd,		/* int, an open descriptor */
+    opt_backlog,	/* int */
+    opt_mode;		/* int */
+
+/*
+ * Parse argv, whose first element is the name of the subcommand, into options,
+ * which holds the defaults. *operands is set to the first operand in argv
+ * (options are accepted behind operands; "--" ends them). False with *e filled
+ * for an unknown, abbreviated or ill-formed option.
+ */
+bool opt_parse(const struct opt_command *cmd, int argc, char **argv,
+    void *options, int *operands, struct err *e);
+
+/* Fill *e with a usage error that points to the help of cmd. Returns false. */
+bool opt_usage(const struct opt_command *cmd, struct err *e, const char *fmt,
+    ...) __attribute__((format(printf, 3, 4)));
+
+/* The help of cmd, on standard output. */
+void opt_help(const struct opt_command *cmd);
+
+/*
+ * A line for every option of cmd, on standard output: subcommand, long name,
+ * short name or "-", argument or "-", help, with tabs between them.
+ */
+void opt_dump(const struct opt_command *cmd);
+
+#endif

@@ -1,0 +1,109 @@
+#include "cli/options.h"
+
+#include <string.h>
+
+static bool
+parse_datagram(const char *arg, void *field)
+{
+	enum datagram_unit *unit = field;
+
+	if (strcmp(arg, "line") == 0)
+		*unit = DATAGRAM_LINE;
+	else if (strcmp(arg, "chunk") == 0)
+		*unit = DATAGRAM_CHUNK;
+	else
+		return false;
+	return true;
+}
+
+static bool
+parse_sockopt(const char *arg, void *field)
+{
+	return sockopt_list_add(field, arg);
+}
+
+const struct opt_type opt_datagram = { "line or chunk", parse_datagram };
+const struct opt_type opt_sockopt = {
+	"NAME=VALUE (--sockopt help lists the names)", parse_sockopt
+};
+
+#define AT(group, field)	offsetof(struct group##_options, field)
+
+const struct opt address_opts[ADDRESS_OPTS] = {
+	{ "ipv4", '4', NULL, &opt_flag, AT(address, ipv4),
+	    "only IPv4" },
+	{ "ipv6", '6', NULL, &opt_flag, AT(address, ipv6),
+	    "only IPv6" },
+	{ "numeric", 'n', NULL, &opt_flag, AT(address, numeric),
+	    "no look-ups: hosts and ports are numbers" },
+	{ "udp", 'u', NULL, &opt_flag, AT(address, udp),
+	    "datagrams: UDP, or a datagram unix: socket" },
+};
+
+const struct opt mode_opts[MODE_OPTS] = {
+	{ "blocking", 0, NULL, &opt_flag, AT(mode, blocking),
+	    "a thread for each direction, asleep in its call" },
+	{ "nonblocking", 0, NULL, &opt_flag, AT(mode, nonblocking),
+	    "one thread and one event loop" },
+	{ "sockopt", 0, "NAME=VALUE", &opt_sockopt, AT(mode, sockopts),
+	    "set a socket option; repeatable (help: list)" },
+};
+
+const struct opt time_opts[TIME_OPTS] = {
+	{ "connect-timeout", 0, "D", &opt_duration, AT(time, connect_ns),
+	    "connecting: give up after D, look-up included" },
+	{ "accept-timeout", 0, "D", &opt_duration, AT(time, accept_ns),
+	    "listening: give up when nobody came for D" },
+	{ "idle-timeout", 'w', "D", &opt_duration, AT(time, idle_ns),
+	    "give up when nothing moved either way for D" },
+	{ "timeout", 0, "D", &opt_duration, AT(time, run_ns),
+	    "give up on the whole run after D" },
+};
+
+const struct opt dial_opts[DIAL_OPTS] = {
+	{ "source", 's', "HOST", &opt_string, AT(dial, source),
+	    "connect from this local address" },
+	{ "source-port", 'p', "PORT", &opt_string, AT(dial, source_port),
+	    "connect from this local port" },
+	{ "retry-for", 0, "D", &opt_duration, AT(dial, retry_ns),
+	    "keep trying for D until somebody answers" },
+};
+
+const struct opt bind_opts[BIND_OPTS] = {
+	{ "ready-fd", 0, "N", &opt_fd, AT(bind, ready_fd),
+	    "once listening, write HOST PORT to descriptor N" },
+	{ "port-file", 0, "FILE", &opt_string, AT(bind, port_file),
+	    "once listening, write the port to FILE" },
+	{ "backlog", 0, "N", &opt_backlog, AT(bind, backlog),
+	    "connections that may wait to be accepted" },
+	{ "socket-mode", 0, "MODE", &opt_mode, AT(bind, socket_mode),
+	    "permissions of a UNIX socket, octal" },
+};
+
+const struct opt relay_opts[RELAY_OPTS] = {
+	{ "no-stdin", 'd', NULL, &opt_flag, AT(relay, no_stdin),
+	    "do not touch standard input" },
+	{ "send-only", 0, NULL, &opt_flag, AT(relay, send_only),
+	    "send; drop what the peer says" },
+	{ "receive-only", 0, NULL, &opt_flag, AT(relay, receive_only),
+	    "receive; do not touch standard input" },
+	{ "crlf", 'C', NULL, &opt_flag, AT(relay, crlf),
+	    "send LF as CRLF; a CRLF stays as it is" },
+	{ "hold", 0, NULL, &opt_flag, AT(relay, hold),
+	    "at end of input, keep our direction open" },
+	{ "linger", 0, "D", &opt_duration, AT(relay, linger_ns),
+	    "leave D after end of input at the latest" },
+	{ "datagram", 0, "UNIT", &opt_datagram, AT(relay, datagram),
+	    "with -u, send a datagram per line or chunk" },
+};
+
+const struct opt output_opts[OUTPUT_OPTS] = {
+	{ "verbose", 'v', NULL, &opt_flag, AT(output, verbose),
+	    "say on standard error what is going on" },
+	{ "quiet", 'q', NULL, &opt_flag, AT(output, quiet),
+	    "say nothing but errors" },
+	{ "help", 'h', NULL, &opt_flag, AT(output, help),
+	    "print this help and exit" },
+	{ "version", 'V', NULL, &opt_flag, AT(output, version),
+	    "print the version and exit" },
+};

@@ -1,0 +1,387 @@
+#include "cli/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/intr.h"
+#include "base/log.h"
+#include "cli/ready.h"
+#include "cli/version.h"
+
+enum {
+	RETRY_FIRST_MS = 50,
+	RETRY_LAST_MS = 1000,
+	RETRY_GRACE_MS = 250,	/* for the last try, at the very end */
+};
+
+bool
+session_told(const struct opt_command *cmd,
+    const struct common_options *common)
+{
+	const char *name, *form, *help;
+	size_t i = 0;
+
+	if (common->output.help)
+		opt_help(cmd);
+	else if (common->output.version)
+		(void)printf("haul %s\n", HAUL_VERSION);
+	else if (common->mode.sockopts.help)
+		while (sockopt_describe(&i, &name, &form, &help))
+			(void)printf("%-15s %-18s %s\n", name, form, help);
+	else
+		return false;
+	return true;
+}
+
+static bool
+check_common(const struct session *s, struct err *e)
+{
+	const struct common_options *c = s->common;
+
+	if (c->address.ipv4 && c->address.ipv6)
+		return opt_usage(s->cmd, e, "-4 and -6 contradict each other");
+	if (c->mode.blocking && c->mode.nonblocking)
+		return opt_usage(s->cmd, e,
+		    "--blocking and --nonblocking contradict each other");
+	if (c->output.verbose && c->output.quiet)
+		return opt_usage(s->cmd, e,
+		    "--verbose and --quiet contradict each other");
+	return true;
+}
+
+/* Options of the role that is not ours would do nothing: that is an error. */
+static bool
+check_role(const struct session *s, struct err *e)
+{
+	const struct bind_options *b = s->bind;
+	const struct dial_options *d = s->dial;
+
+	if (s->listens && d != NULL && d->source != NULL)
+		return opt_usage(s->cmd, e, "--source is for connecting");
+	if (s->listens && d != NULL && d->source_port != NULL)
+		return opt_usage(s->cmd, e, "--source-port is for connecting");
+	if (!s->listens && b != NULL && (b->ready_fd != -1 ||
+	    b->port_file != NULL || b->backlog != 0 || b->socket_mode != -1))
+		return opt_usage(s->cmd, e, "--ready-fd, --port-file, "
+		    "--backlog and --socket-mode are for listening");
+	return true;
+}
+
+static bool
+check_address(const struct session *s, struct err *e)
+{
+	const struct address_options *a = &s->common->address;
+	enum addr_kind kind = s->addr.kind;
+	bool is_unix = kind == ADDR_UNIX || kind == ADDR_ABSTRACT;
+
+	if (kind != ADDR_INET && (a->ipv4 || a->ipv6))
+		return opt_usage(s->cmd, e,
+		    "-4 and -6 are for internet addresses");
+	if (kind != ADDR_INET && s->dial != NULL && (s->dial->source != NULL ||
+	    s->dial->source_port != NULL))
+		return opt_usage(s->cmd, e, "--source and --source-port are "
+		    "for internet addresses");
+	if (!is_unix && s->bind != NULL && s->bind->socket_mode != -1)
+		return opt_usage(s->cmd, e,
+		    "--socket-mode is for UNIX sockets");
+	if (kind == ADDR_VSOCK && a->udp)
+		return opt_usage(s->cmd, e, "vsock has no datagrams");
+	return true;
+}
+
+static void
+configure(struct session *s, enum sk_mode default_mode)
+{
+	const struct common_options *c = s->common;
+	int family = AF_UNSPEC;
+
+	if (c->address.ipv4)
+		family = AF_INET;
+	if (c->address.ipv6)
+		family = AF_INET6;
+	s->mode = default_mode;
+	if (c->mode.blocking)
+		s->mode = SK_BLOCKING;
+	if (c->mode.nonblocking)
+		s->mode = SK_NONBLOCKING;
+	s->config = (struct sock_config){
+		.mode = s->mode,
+		.datagram = c->address.udp,
+		.numeric = c->address.numeric,
+		.family = family,
+		.options = &c->mode.sockopts,
+		.socket_mode = -1,
+	};
+	if (s->listens && s->bind != NULL) {
+		s->config.backlog = s->bind->backlog;
+		s->config.socket_mode = s->bind->socket_mode;
+	}
+	if (!s->listens && s->dial != NULL) {
+		s->config.source_host = s->dial->source;
+		if (s->dial->source_port != NULL)
+			s->config.source_port = s->source_port;
+	}
+}
+
+bool
+session_init(struct session *s, char *const *operands, bool listens,
+    enum sk_mode default_mode, int *used, struct err *e)
+{
+	const struct common_options *c = s->common;
+	struct err why = { 0 };
+	int flags;
+
+	s->listens = listens;
+	s->deadline_ns = c->time.run_ns < 0 ? CLOCK_NEVER :
+	    clock_after_ns(clock_now_ns(), c->time.run_ns);
+	if (c->output.quiet)
+		log_set_level(LOG_QUIET);
+	if (c->output.verbose)
+		log_set_level(LOG_VERBOSE);
+	if (!check_common(s, e) || !check_role(s, e))
+		return false;
+	flags = (listens ? ADDR_LISTENING : 0) |
+	    (c->address.numeric ? ADDR_NUMERIC : 0) |
+	    (c->address.udp ? ADDR_DATAGRAM : 0);
+	if (!addr_parse(&s->addr, operands, flags, used, &why))
+		return opt_usage(s->cmd, e, "%s", why.text);
+	if (!check_address(s, e))
+		return false;
+	if (!listens && s->dial != NULL && s->dial->source_port != NULL &&
+	    !addr_parse_port(s->dial->source_port, flags, s->source_port))
+		return opt_usage(s->cmd, e, "--source-port: not a port: %.40s",
+		    s->dial->source_port);
+	configure(s, default_mode);
+	return true;
+}
+
+bool
+session_no_more(const struct session *s, char *const *rest, struct err *e)
+{
+	if (*rest == NULL)
+		return true;
+	return opt_usage(s->cmd, e, "one operand too many: %.60s", *rest);
+}
+
+/* Which limit was it that an established deadline stood for? */
+static enum sk_result
+time_is_up(const struct session *s, const char *who, const char *option,
+    struct err *e)
+{
+	if (clock_now_ns() >= s->deadline_ns)
+		option = "the run has taken its --timeout";
+	err_set(e, ERR_TIMEOUT, 0, who, "%s", option);
+	return SK_ERROR;
+}
+
+/* A call that was made in either mode, until it has an outcome. */
+static enum sk_result
+complete(struct sock *s, enum sk_result (*call)(struct sock *, struct err *),
+    struct err *e)
+{
+	enum sk_result r;
+
+	do {
+		r = call(s, e);
+		if (r != SK_WANT_READ && r != SK_WANT_WRITE)
+			break;
+		r = sock_wait(s, SK_OUT, r);
+	} while (r == SK_OK);
+	return r;
+}
+
+static enum sk_result
+connect_once(struct session *s, int64_t deadline_ns, struct sock **peer,
+    struct err *e)
+{
+	enum sk_result r;
+
+	*peer = sock_new(&s->addr, &s->config, e);
+	if (*peer == NULL)
+		return SK_ERROR;
+	sock_set_deadline(*peer, deadline_ns);
+	r = complete(*peer, sock_connect, e);
+	if (r == SK_OK)
+		r = complete(*peer, sock_handshake, e);
+	if (r != SK_OK)
+		sock_abort(peer);
+	return r;
+}
+
+static bool
+is_worth_retrying(enum sk_result r, const struct err *e)
+{
+	return r == SK_TIMEOUT || (r == SK_ERROR &&
+	    (e->code == ERR_CONNECT || e->code == ERR_RESOLVE));
+}
+
+/* The deadline of one try that begins now. */
+static int64_t
+try_deadline(const struct session *s, int64_t now, int64_t retry_end)
+{
+	int64_t deadline = s->deadline_ns;
+
+	if (s->common->time.connect_ns >= 0)
+		deadline = clock_min_ns(deadline, clock_after_ns(now,
+		    s->common->time.connect_ns));
+	if (retry_end == CLOCK_NEVER)
+		return deadline;
+	if (retry_end < now + RETRY_GRACE_MS * CLOCK_MS)
+		retry_end = now + RETRY_GRACE_MS * CLOCK_MS;
+	return clock_min_ns(deadline, retry_end);
+}
+
+/* Wait before the next try. False: there is no next one. */
+static bool
+back_off(const struct session *s, int64_t *delay_ns, int64_t retry_end)
+{
+	int64_t now = clock_now_ns(), wake;
+
+	if (now >= retry_end || now >= s->deadline_ns)
+		return false;
+	wake = clock_min_ns(clock_min_ns(now + *delay_ns, retry_end),
+	    s->deadline_ns);
+	*delay_ns = clock_min_ns(*delay_ns * 2, RETRY_LAST_MS * CLOCK_MS);
+	return intr_poll(NULL, 0, wake) == 0;
+}
+
+static enum sk_result
+session_connect(struct session *s, struct sock **peer, struct err *e)
+{
+	int64_t delay_ns = RETRY_FIRST_MS * CLOCK_MS;
+	int64_t start = clock_now_ns(), retry_end = CLOCK_NEVER;
+	bool retries = s->dial->retry_ns >= 0;
+	char name[ADDR_NAME_MAX], why[ERR_TEXT_MAX * 2];
+	enum sk_result r;
+
+	if (retries)
+		retry_end = clock_after_ns(start, s->dial->retry_ns);
+	for (;;) {
+		r = connect_once(s, try_deadline(s, clock_now_ns(),
+		    retry_end), peer, e);
+		if (!retries || !is_worth_retrying(r, e) ||
+		    !back_off(s, &delay_ns, retry_end))
+			break;
+		log_verbose("%s; trying again", r == SK_TIMEOUT ?
+		    addr_name(&s->addr, name) :
+		    err_format(e, why, sizeof(why)));
+		err_clear(e);
+	}
+	if (intr_signal() != 0 && r != SK_OK)
+		return SK_INTERRUPTED;
+	if (r == SK_TIMEOUT)
+		return time_is_up(s, addr_name(&s->addr, name), retries &&
+		    clock_now_ns() >= retry_end ?
+		    "not connected within --retry-for" :
+		    "not connected within --connect-timeout", e);
+	if (r == SK_OK)
+		log_verbose("connected to %s", sock_name(*peer));
+	return r;
+}
+
+enum sk_result
+session_listen(struct session *s, struct sock **listener, struct err *e)
+{
+	int64_t limit = s->common->time.accept_ns;
+	enum sk_result r;
+
+	*listener = sock_new(&s->addr, &s->config, e);
+	if (*listener == NULL)
+		return SK_ERROR;
+	if (limit >= 0)
+		limit = clock_after_ns(clock_now_ns(), limit);
+	else
+		limit = CLOCK_NEVER;
+	sock_set_deadline(*listener, clock_min_ns(limit, s->deadline_ns));
+	r = complete(*listener, sock_listen, e);
+	if (r == SK_TIMEOUT)
+		r = time_is_up(s, sock_name(*listener),
+		    "not looked up within --accept-timeout", e);
+	if (r == SK_OK && !ready_announce(s->bind, *listener, e))
+		r = SK_ERROR;
+	if (r != SK_OK)
+		sock_abort(listener);
+	return r;
+}
+
+static enum sk_result
+session_accept(struct session *s, struct sock *listener, struct sock **peer,
+    struct err *e)
+{
+	enum sk_result r;
+
+	do {
+		r = sock_accept(listener, peer, e);
+		if (r != SK_WANT_READ && r != SK_WANT_WRITE)
+			break;
+		r = sock_wait(listener, SK_IN, r);
+	} while (r == SK_OK);
+	if (r == SK_TIMEOUT)
+		return time_is_up(s, sock_name(listener),
+		    "no connection within --accept-timeout", e);
+	if (r == SK_OK)
+		log_verbose("connection from %s", sock_name(*peer));
+	return r;
+}
+
+enum sk_result
+session_establish(struct session *s, struct sock **peer, struct err *e)
+{
+	struct sock *listener;
+	enum sk_result r;
+
+	if (!s->listens)
+		return session_connect(s, peer, e);
+	r = session_listen(s, &listener, e);
+	if (r != SK_OK)
+		return r;
+	r = session_accept(s, listener, peer, e);
+	sock_abort(&listener);
+	if (r != SK_OK)
+		return r;
+	sock_set_deadline(*peer, s->deadline_ns);
+	r = complete(*peer, sock_handshake, e);
+	if (r != SK_OK)
+		sock_abort(peer);
+	return r;
+}
+
+enum pump_unit
+session_unit(enum datagram_unit unit, const struct sock *in)
+{
+	if (unit == DATAGRAM_LINE)
+		return PUMP_LINE;
+	if (unit == DATAGRAM_CHUNK || !sock_is_terminal(in))
+		return PUMP_CHUNK;
+	return PUMP_LINE;
+}
+
+static void
+tell_refusal(const char *peer, int sys)
+{
+	log_note("%s: %s", peer, strerror(sys));
+}
+
+enum sk_result
+session_relay(struct session *s, struct relay_config *config,
+    struct sock *in, struct sock *out, struct sock **peer, struct err *e)
+{
+	struct relay_counts counts = { 0 };
+	const char *off = getenv("HAUL_NO_ZEROCOPY");
+	enum sk_result r;
+
+	config->mode = s->mode;
+	config->idle_ns = s->common->time.idle_ns;
+	config->deadline_ns = s->deadline_ns;
+	config->no_move = off != NULL && *off != '\0' && strcmp(off, "0") != 0;
+	config->on_refusal = tell_refusal;
+	r = relay_run(config, in, out, peer, &counts, e);
+	sock_abort(peer);
+	log_verbose("sent %llu bytes, received %llu bytes",
+	    (unsigned long long)counts.sent,
+	    (unsigned long long)counts.received);
+	return r;
+}

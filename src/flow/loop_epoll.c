@@ -1,0 +1,129 @@
+#define _GNU_SOURCE
+#include "flow/loop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/intr.h"
+
+enum { EVENTS_MAX = 64 };
+
+struct watched {
+	bool in_use;
+	short events;
+	void *tag;
+};
+
+struct loop {
+	int epoll_fd;
+	struct watched *fds;	/* by descriptor */
+	size_t size;
+};
+
+struct loop *
+loop_new(struct err *e)
+{
+	struct loop *l = calloc(1, sizeof(*l));
+
+	if (l == NULL) {
+		err_no_memory(e);
+		return NULL;
+	}
+	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (l->epoll_fd == -1) {
+		err_set(e, ERR_LOCAL, errno, "", "cannot make an event loop");
+		free(l);
+		return NULL;
+	}
+	return l;
+}
+
+void
+loop_free(struct loop *l)
+{
+	if (l == NULL)
+		return;
+	(void)close(l->epoll_fd);
+	free(l->fds);
+	free(l);
+}
+
+static bool
+grow(struct loop *l, size_t need)
+{
+	size_t size = l->size > 0 ? l->size : EVENTS_MAX;
+	struct watched *fds;
+
+	while (size < need)
+		size *= 2;
+	fds = realloc(l->fds, size * sizeof(*fds));
+	if (fds == NULL)
+		return false;
+	memset(fds + l->size, 0, (size - l->size) * sizeof(*fds));
+	l->fds = fds;
+	l->size = size;
+	return true;
+}
+
+bool
+loop_watch(struct loop *l, int fd, short events, void *tag, struct err *e)
+{
+	struct epoll_event ev = { 0 };
+	struct watched *w;
+
+	if ((size_t)fd >= l->size && !grow(l, (size_t)fd + 1)) {
+		err_no_memory(e);
+		return false;
+	}
+	w = &l->fds[fd];
+	if (w->in_use && w->events == events && w->tag == tag)
+		return true;
+	/* The bits of poll and epoll are the same on Linux. */
+	ev.events = (uint32_t)events;
+	ev.data.fd = fd;
+	if (epoll_ctl(l->epoll_fd, w->in_use ? EPOLL_CTL_MOD : EPOLL_CTL_ADD,
+	    fd, &ev) != 0) {
+		if (errno != EPERM)
+			err_set(e, ERR_LOCAL, errno, "", "event loop");
+		return false;
+	}
+	*w = (struct watched){ true, events, tag };
+	return true;
+}
+
+void
+loop_forget(struct loop *l, int fd)
+{
+	if ((size_t)fd >= l->size || !l->fds[fd].in_use)
+		return;
+	(void)epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+	l->fds[fd].in_use = false;
+}
+
+int
+loop_wait(struct loop *l, int64_t deadline_ns, struct loop_event *events,
+    int max)
+{
+	struct epoll_event ready[EVENTS_MAX];
+	int i, n;
+
+	if (max > EVENTS_MAX)
+		max = EVENTS_MAX;
+	do {
+		n = epoll_pwait(l->epoll_fd, ready, max,
+		    clock_poll_ms(deadline_ns), intr_mask());
+		if (intr_signal() != 0)
+			return -1;
+	} while (n < 0);
+	for (i = 0; i < n; i++) {
+		events[i].fd = ready[i].data.fd;
+		events[i].events = (short)ready[i].events;
+		events[i].tag = l->fds[ready[i].data.fd].tag;
+	}
+	return n;
+}

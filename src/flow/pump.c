@@ -1,0 +1,298 @@
+#include "flow/pump.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+/*
+ * Larger than a pipe and than the receive window of a fast connection, small
+ * enough for the second-level cache.
+ */
+enum { PUMP_BUFFER = 256 * 1024 };
+
+void
+pump_init(struct pump *p, struct sock *from, struct sock *to)
+{
+	memset(p, 0, sizeof(*p));
+	p->from = from;
+	p->to = to;
+	atomic_init(&p->state, PUMP_FLOWING);
+	atomic_init(&p->bytes, 0);
+	atomic_init(&p->moved_ns, clock_now_ns());
+	atomic_init(&p->ended_ns, 0);
+}
+
+void
+pump_release(struct pump *p)
+{
+	free(p->buf);
+	p->buf = NULL;
+}
+
+static void
+touch(struct pump *p)
+{
+	atomic_store(&p->moved_ns, clock_now_ns());
+}
+
+static void
+enter(struct pump *p, enum pump_state state)
+{
+	atomic_store(&p->state, (int)state);
+}
+
+static void
+end_input(struct pump *p)
+{
+	int64_t now = clock_now_ns();
+
+	atomic_store(&p->ended_ns, now);
+	atomic_store(&p->moved_ns, now);
+	enter(p, PUMP_DRAINING);
+}
+
+static enum sk_result
+blame(struct pump *p, struct sock *s, enum sk_side side, enum sk_result r)
+{
+	p->waits = s;
+	p->side = side;
+	return r;
+}
+
+/* A refused datagram does not end the session: the peer may come back. */
+static bool
+is_refusal(struct pump *p, enum sk_result r, struct err *e)
+{
+	if (r != SK_ERROR || p->refusal == NULL || e->code != ERR_CONNECT ||
+	    e->sys == 0)
+		return false;
+	atomic_store(&p->refusal->sys, e->sys);
+	err_clear(e);
+	return true;
+}
+
+/*
+ * LF to CRLF, from the raw bytes in the upper half of the free space to its
+ * beginning; the writing never overtakes the reading.
+ */
+static size_t
+expand_lines(struct pump *p, const char *raw, size_t len, char *out)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < len; i++) {
+		if (raw[i] == '\n' && !p->last_cr)
+			out[n++] = '\r';
+		p->last_cr = raw[i] == '\r';
+		out[n++] = raw[i];
+	}
+	return n;
+}
+
+/* Make room at the end of the buffer; its size. */
+static size_t
+make_room(struct pump *p)
+{
+	if (p->start > 0) {
+		memmove(p->buf, p->buf + p->start, p->end - p->start);
+		p->end -= p->start;
+		p->start = 0;
+	}
+	return PUMP_BUFFER - p->end;
+}
+
+static enum sk_result
+fill(struct pump *p, struct err *e)
+{
+	size_t room, got;
+	enum sk_result r;
+	char *raw;
+
+	if (p->buf == NULL && (p->buf = malloc(PUMP_BUFFER)) == NULL) {
+		err_no_memory(e);
+		return blame(p, p->from, SK_IN, SK_ERROR);
+	}
+	room = make_room(p);
+	raw = p->buf + p->end;
+	if (p->crlf) {
+		raw += room / 2;
+		room -= room / 2;
+	}
+	if (p->unit == PUMP_CHUNK && !sock_is_datagram(p->from) &&
+	    room > PUMP_DATAGRAM_MAX)
+		room = PUMP_DATAGRAM_MAX;
+	r = sock_recv(p->from, raw, room, &got, e);
+	if (is_refusal(p, r, e))
+		return SK_OK;
+	if (r == SK_EOF)
+		end_input(p);
+	if (r != SK_OK)
+		return blame(p, p->from, SK_IN, r);
+	if (p->crlf)
+		got = expand_lines(p, raw, got, p->buf + p->end);
+	p->end += got;
+	p->whole = p->unit == PUMP_CHUNK;
+	touch(p);
+	if (p->refusal != NULL && sock_is_datagram(p->from)) {
+		atomic_store(&p->refusal->sys, 0);
+		atomic_store(&p->refusal->answered, true);
+	}
+	return SK_OK;
+}
+
+/* How much goes out with the next send; false: read more first. */
+static bool
+next_unit(struct pump *p, size_t *len)
+{
+	const char *newline;
+
+	*len = p->end - p->start;
+	if (p->unit != PUMP_LINE)
+		return *len > 0 || p->whole;
+	if (*len == 0)
+		return false;
+	newline = memchr(p->buf + p->start, '\n', *len);
+	if (newline != NULL)
+		*len = (size_t)(newline - p->buf) + 1 - p->start;
+	return newline != NULL || atomic_load(&p->state) != PUMP_FLOWING ||
+	    *len > PUMP_DATAGRAM_MAX;
+}
+
+static enum sk_result
+flush_unit(struct pump *p, size_t len, struct err *e)
+{
+	enum sk_result r;
+	size_t put;
+
+	if (p->unit == PUMP_LINE && len > PUMP_DATAGRAM_MAX) {
+		err_set(e, ERR_LOCAL, 0, sock_name(p->from),
+		    "a line of more than %d bytes is no datagram",
+		    PUMP_DATAGRAM_MAX);
+		return blame(p, p->from, SK_IN, SK_ERROR);
+	}
+	r = sock_send(p->to, p->buf + p->start, len, &put, e);
+	if (is_refusal(p, r, e))
+		return SK_OK;
+	if (r != SK_OK)
+		return blame(p, p->to, SK_OUT, r);
+	p->start += put;
+	p->whole = false;
+	atomic_fetch_add(&p->bytes, put);
+	touch(p);
+	return SK_OK;
+}
+
+/* One read or one write. *spent grows by the bytes written. */
+static enum sk_result
+copy(struct pump *p, size_t *spent, struct err *e)
+{
+	enum sk_result r;
+	size_t len;
+
+	if (!next_unit(p, &len)) {
+		p->whole = false;
+		return fill(p, e);
+	}
+	r = flush_unit(p, len, e);
+	if (r == SK_OK)
+		*spent += len;
+	return r;
+}
+
+/* The same inside the kernel. */
+static enum sk_result
+move(struct pump *p, size_t budget, size_t *spent, struct err *e)
+{
+	enum sk_result r;
+	size_t moved;
+
+	r = sock_move(p->from, p->to, budget, &moved, &p->waits, e);
+	p->side = p->waits == p->from ? SK_IN : SK_OUT;
+	if (r == SK_EOF)
+		end_input(p);
+	if (r == SK_OK && moved > 0) {
+		*spent += moved;
+		atomic_fetch_add(&p->bytes, moved);
+		touch(p);
+	}
+	return r;
+}
+
+static bool
+can_move(const struct pump *p)
+{
+	return !p->no_move && !p->crlf && p->unit == PUMP_STREAM &&
+	    p->start == p->end && sock_can_move(p->from, p->to);
+}
+
+static enum sk_result
+flow(struct pump *p, size_t budget, size_t *spent, struct err *e)
+{
+	enum sk_result r;
+
+	r = can_move(p) ? move(p, budget, spent, e) : copy(p, spent, e);
+	return r == SK_EOF ? SK_OK : r;
+}
+
+static enum sk_result
+drain(struct pump *p, size_t *spent, struct err *e)
+{
+	size_t len;
+
+	if (next_unit(p, &len))
+		return copy(p, spent, e);
+	enter(p, PUMP_SHUTTING);
+	return SK_OK;
+}
+
+static enum sk_result
+shut(struct pump *p, struct err *e)
+{
+	enum sk_result r = SK_OK;
+
+	if (!p->hold)
+		r = sock_shutdown_write(p->to, e);
+	if (r == SK_OK)
+		enter(p, PUMP_SETTLING);
+	return blame(p, p->to, SK_OUT, r);
+}
+
+static enum sk_result
+settle(struct pump *p, struct err *e)
+{
+	enum sk_result r;
+
+	r = sock_drain(p->to, e);
+	if (r == SK_OK || is_refusal(p, r, e)) {
+		enter(p, PUMP_DONE);
+		return SK_OK;
+	}
+	return blame(p, p->to, SK_OUT, r);
+}
+
+enum sk_result
+pump_step(struct pump *p, size_t budget, struct err *e)
+{
+	enum sk_result r = SK_OK;
+	size_t spent = 0;
+
+	while (r == SK_OK && spent < budget)
+		switch ((enum pump_state)atomic_load(&p->state)) {
+		case PUMP_FLOWING:
+			r = flow(p, budget, &spent, e);
+			break;
+		case PUMP_DRAINING:
+			r = drain(p, &spent, e);
+			break;
+		case PUMP_SHUTTING:
+			r = shut(p, e);
+			break;
+		case PUMP_SETTLING:
+			r = settle(p, e);
+			break;
+		case PUMP_DONE:
+			return SK_EOF;
+		}
+	return r;
+}

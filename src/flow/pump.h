@@ -1,0 +1,80 @@
+#ifndef HAUL_FLOW_PUMP_H
+#define HAUL_FLOW_PUMP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sock/sock.h"
+
+/*
+ * One direction: bytes from a source to a sink, then the end of input, then
+ * the proof that all of it has arrived. The same steps in both modes: where
+ * the sockets are blocking the calls wait, where they are not the step returns
+ * what it wants.
+ */
+enum pump_state {
+	PUMP_FLOWING,	/* until the end of the source */
+	PUMP_DRAINING,	/* what was read is still to be sent */
+	PUMP_SHUTTING,	/* the sink is told of the end */
+	PUMP_SETTLING,	/* until the peer has acknowledged everything */
+	PUMP_DONE,
+};
+
+/* How bytes become datagrams, where the sink takes datagrams. */
+enum pump_unit {
+	PUMP_STREAM,	/* no datagrams */
+	PUMP_LINE,	/* each line, its newline included */
+	PUMP_CHUNK,	/* each read; a datagram stays a datagram */
+};
+
+/* The largest UDP payload over IPv4: 65535 less 8 and 20 (RFC 768, 791). */
+enum { PUMP_DATAGRAM_MAX = 65507 };
+
+/* A refusal (ICMP) of datagrams, shared by the two directions of a relay. */
+struct refusal {
+	atomic_int sys;		/* errno of the last one; 0: none since */
+	atomic_bool answered;	/* the peer has sent a datagram */
+};
+
+struct pump {
+	/* Set by the owner before the first step. */
+	struct sock *from, *to;
+	enum pump_unit unit;
+	bool crlf;		/* LF becomes CRLF, a CRLF stays */
+	bool hold;		/* do not tell the sink of the end */
+	bool no_move;		/* never inside the kernel */
+	struct refusal *refusal;	/* NULL: a refusal is an error */
+
+	/* For the owner, also from another thread. */
+	atomic_int state;		/* enum pump_state */
+	_Atomic uint64_t bytes;		/* that the sink has taken */
+	_Atomic int64_t moved_ns;	/* when it last took or gave some */
+	_Atomic int64_t ended_ns;	/* when the source ended; 0: not yet */
+
+	/* For the owner, after a step that wants or fails. */
+	struct sock *waits;		/* whose call it was... */
+	enum sk_side side;		/* ...and of which side */
+
+	/* The pump's own. */
+	char *buf;		/* malloc, PUMP_BUFFER bytes, at need */
+	size_t start, end;	/* what is read and not sent */
+	bool whole;		/* it is a datagram, perhaps an empty one */
+	bool last_cr;
+};
+
+/* An idle pump; zero-initialised but for what the owner sets. */
+void pump_init(struct pump *p, struct sock *from, struct sock *to);
+
+/*
+ * Move until done, or something is wanted, or budget bytes have moved.
+ * SK_OK: the budget is spent. SK_EOF: done. A want, SK_TIMEOUT, SK_INTERRUPTED
+ * or SK_ERROR (*e filled): of p->waits, side p->side.
+ */
+enum sk_result pump_step(struct pump *p, size_t budget, struct err *e);
+
+/* Free the buffer. */
+void pump_release(struct pump *p);
+
+#endif

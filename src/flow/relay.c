@@ -1,0 +1,296 @@
+/* When a relay is over, and how: the same for both modes. */
+#include "flow/relay_impl.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include "base/clock.h"
+
+enum {
+	/* A datagram session ends so long after the last answer. */
+	DATAGRAM_LINGER_MS = 1000,
+	/* --send-only: a peer that talks may go on reading so long... */
+	TALKING_SILENCE_MS = 1000,
+	TALKING_LIMIT_MS = 30 * 1000,
+	/* ...and one that acknowledges nothing at all is given up. */
+	ACKNOWLEDGE_LIMIT_MS = 60 * 1000,
+	ACKNOWLEDGE_LOOK_MS = 1000,
+};
+
+bool
+relay_reader_gone(short revents)
+{
+	return (revents & (POLLERR | POLLHUP | POLLNVAL)) != 0;
+}
+
+bool
+relay_leg_stopped(struct leg *leg, enum sk_result result, struct err *e)
+{
+	switch (result) {
+	case SK_EOF:
+		leg->state = LEG_ENDED;
+		return true;
+	case SK_ERROR:
+		leg->state = LEG_FAILED;
+		err_move(&leg->err, e);
+		return true;
+	case SK_OK:
+	case SK_WANT_READ:
+	case SK_WANT_WRITE:
+		return true;
+	case SK_TIMEOUT:
+	case SK_INTERRUPTED:
+		break;
+	}
+	return false;
+}
+
+static enum verdict
+fail_time(struct relay *r, const char *what, struct err *e)
+{
+	err_set(e, ERR_TIMEOUT, 0, sock_name(r->peer), "%s", what);
+	return VERDICT_FAIL;
+}
+
+static enum verdict
+fail_with(struct leg *leg, struct err *e)
+{
+	err_move(e, &leg->err);
+	return VERDICT_FAIL;
+}
+
+static int64_t
+last_moved_ns(const struct relay *r)
+{
+	int64_t up = 0, down = 0;
+
+	if (r->up.state != LEG_ABSENT)
+		up = atomic_load(&r->up.pump.moved_ns);
+	if (r->down.state != LEG_ABSENT)
+		down = atomic_load(&r->down.pump.moved_ns);
+	return up > down ? up : down;
+}
+
+/*
+ * A local failure ends it at once. A broken connection ends it when what came
+ * before is delivered, that is, when the direction from the peer has stopped.
+ */
+static enum verdict
+judge_failures(struct relay *r, struct err *e)
+{
+	if (r->reader_gone) {
+		err_set(e, ERR_LOCAL, EPIPE, "standard output", "%s", "");
+		e->quiet = true;
+		return VERDICT_FAIL;
+	}
+	if (r->down.state == LEG_FAILED)
+		return fail_with(&r->down, e);
+	if (r->up.state == LEG_FAILED && (r->up.err.code == ERR_LOCAL ||
+	    r->down.state != LEG_RUNNING || sock_is_datagram(r->peer)))
+		return fail_with(&r->up, e);
+	return VERDICT_GO_ON;
+}
+
+static enum verdict
+judge_time(struct relay *r, int64_t now, int64_t *wake, struct err *e)
+{
+	int64_t idle;
+
+	if (now >= r->config->deadline_ns)
+		return fail_time(r, "the run has taken its --timeout", e);
+	*wake = clock_min_ns(*wake, r->config->deadline_ns);
+	if (r->config->idle_ns < 0)
+		return VERDICT_GO_ON;
+	idle = clock_after_ns(last_moved_ns(r), r->config->idle_ns);
+	if (now >= idle)
+		return fail_time(r, "nothing moved for the --idle-timeout",
+		    e);
+	*wake = clock_min_ns(*wake, idle);
+	return VERDICT_GO_ON;
+}
+
+/* A session of datagrams has no end but silence. */
+static enum verdict
+judge_datagram(struct relay *r, int64_t now, int64_t *wake, struct err *e)
+{
+	int64_t linger = r->config->linger_ns, end;
+	int sys = atomic_load(&r->refusal.sys);
+
+	if (sys != 0 && !r->refusal_told && r->config->on_refusal != NULL &&
+	    r->up.state == LEG_RUNNING)
+		r->config->on_refusal(sock_name(r->peer), sys);
+	r->refusal_told = sys != 0;
+	if (r->up.state != LEG_ENDED)
+		return VERDICT_GO_ON;
+	if (sys != 0) {
+		err_set(e, atomic_load(&r->refusal.answered) ? ERR_BROKEN :
+		    ERR_CONNECT, sys, sock_name(r->peer), "%s", "");
+		return VERDICT_FAIL;
+	}
+	if (r->config->send_only || r->down.state != LEG_RUNNING)
+		return VERDICT_FINISH;
+	if (linger < 0)
+		linger = DATAGRAM_LINGER_MS * CLOCK_MS;
+	end = clock_after_ns(last_moved_ns(r), linger);
+	if (now >= end)
+		return VERDICT_FINISH;
+	*wake = clock_min_ns(*wake, end);
+	return VERDICT_GO_ON;
+}
+
+/* --linger: leave so long after the end of input at the latest. */
+static enum verdict
+judge_linger(struct relay *r, int64_t now, int64_t *wake, struct err *e)
+{
+	int64_t ended, end;
+
+	ended = r->up.state == LEG_ABSENT ? 0 :
+	    atomic_load(&r->up.pump.ended_ns);
+	if (r->config->linger_ns < 0 || ended == 0)
+		return VERDICT_GO_ON;
+	end = clock_after_ns(ended, r->config->linger_ns);
+	if (now < end) {
+		*wake = clock_min_ns(*wake, end);
+		return VERDICT_GO_ON;
+	}
+	if (r->up.state == LEG_ENDED)
+		return VERDICT_FINISH;
+	return fail_time(r, "not everything was acknowledged by --linger", e);
+}
+
+/* The peer has to acknowledge something once in a while. */
+static enum verdict
+judge_acknowledging(struct relay *r, int64_t now, int64_t *wake,
+    struct err *e)
+{
+	long left;
+
+	if (atomic_load(&r->up.pump.state) != PUMP_SETTLING)
+		return VERDICT_GO_ON;
+	left = sock_unacknowledged(r->peer);
+	if (r->left_ns == 0 || left < r->left) {
+		r->left = left;
+		r->left_ns = now;
+	}
+	if (now >= r->left_ns + ACKNOWLEDGE_LIMIT_MS * CLOCK_MS)
+		return fail_time(r, "nothing was acknowledged for 60 s", e);
+	*wake = clock_min_ns(*wake, now + ACKNOWLEDGE_LOOK_MS * CLOCK_MS);
+	return VERDICT_GO_ON;
+}
+
+/*
+ * Everything is acknowledged, which means that it lies in the peer's kernel.
+ * If the peer talks, closing now would answer it with a reset, and it might
+ * not read the rest: keep reading until it ends or falls silent.
+ */
+static enum verdict
+judge_send_only(struct relay *r, int64_t now, int64_t *wake, struct err *e)
+{
+	int64_t ended, end;
+
+	if (r->up.state != LEG_ENDED)
+		return judge_acknowledging(r, now, wake, e);
+	if (r->down.state != LEG_RUNNING ||
+	    atomic_load(&r->down.pump.bytes) == 0)
+		return VERDICT_FINISH;
+	ended = atomic_load(&r->up.pump.ended_ns);
+	end = clock_min_ns(atomic_load(&r->down.pump.moved_ns) +
+	    TALKING_SILENCE_MS * CLOCK_MS, ended +
+	    TALKING_LIMIT_MS * CLOCK_MS);
+	if (now >= end)
+		return VERDICT_FINISH;
+	*wake = clock_min_ns(*wake, end);
+	return VERDICT_GO_ON;
+}
+
+static bool
+is_over(const struct leg *leg)
+{
+	return leg->state == LEG_ABSENT || leg->state == LEG_ENDED;
+}
+
+static enum verdict
+judge_ends(struct relay *r, int64_t now, int64_t *wake, struct err *e)
+{
+	enum verdict v;
+
+	if (sock_is_datagram(r->peer))
+		return judge_datagram(r, now, wake, e);
+	if (is_over(&r->up) && is_over(&r->down))
+		return VERDICT_FINISH;
+	v = judge_linger(r, now, wake, e);
+	if (v == VERDICT_GO_ON && r->config->send_only)
+		v = judge_send_only(r, now, wake, e);
+	if (v == VERDICT_GO_ON && r->down.state == LEG_ENDED &&
+	    !r->input_stopped && sock_is_terminal(r->in)) {
+		sock_stop_input(r->in);
+		r->input_stopped = true;
+	}
+	return v;
+}
+
+enum verdict
+relay_judge(struct relay *r, int64_t *wake_ns, struct err *e)
+{
+	int64_t now = clock_now_ns();
+	enum verdict v;
+
+	*wake_ns = CLOCK_NEVER;
+	v = judge_failures(r, e);
+	if (v == VERDICT_GO_ON)
+		v = judge_ends(r, now, wake_ns, e);
+	if (v == VERDICT_GO_ON)
+		v = judge_time(r, now, wake_ns, e);
+	return v;
+}
+
+static void
+init_leg(struct relay *r, struct leg *leg, struct sock *from,
+    struct sock *to)
+{
+	leg->state = LEG_RUNNING;
+	pump_init(&leg->pump, from, to);
+	leg->pump.no_move = r->config->no_move;
+	if (sock_is_datagram(r->peer) && !r->config->send_only)
+		leg->pump.refusal = &r->refusal;
+}
+
+enum sk_result
+relay_run(const struct relay_config *config, struct sock *in,
+    struct sock *out, struct sock **peer, struct relay_counts *counts,
+    struct err *e)
+{
+	struct relay r = { .config = config, .in = in, .out = out,
+	    .peer = *peer };
+	enum sk_result result;
+
+	sock_set_deadline(*peer, CLOCK_NEVER);
+	if (in != NULL) {
+		init_leg(&r, &r.up, in, *peer);
+		r.up.pump.unit = sock_is_datagram(*peer) ? config->unit :
+		    PUMP_STREAM;
+		r.up.pump.crlf = config->crlf;
+		r.up.pump.hold = config->hold;
+	}
+	if (out != NULL)
+		init_leg(&r, &r.down, *peer, out);
+	result = config->mode == SK_BLOCKING ? relay_run_threads(&r, e) :
+	    relay_run_loop(&r, e);
+	counts->sent = in != NULL ? atomic_load(&r.up.pump.bytes) : 0;
+	counts->received = out != NULL ? atomic_load(&r.down.pump.bytes) : 0;
+	pump_release(&r.up.pump);
+	pump_release(&r.down.pump);
+	err_clear(&r.up.err);
+	err_clear(&r.down.err);
+	if (result != SK_OK)
+		return result;
+	sock_set_deadline(*peer, config->deadline_ns);
+	do
+		result = sock_close(peer, e);
+	while ((result == SK_WANT_READ || result == SK_WANT_WRITE) &&
+	    (result = sock_wait(*peer, SK_OUT, result)) == SK_OK);
+	if (result == SK_TIMEOUT)
+		return fail_time(&r, "the run has taken its --timeout", e) ==
+		    VERDICT_FAIL ? SK_ERROR : SK_OK;
+	return result;
+}

@@ -1,0 +1,57 @@
+#ifndef HAUL_FLOW_RELAY_IMPL_H
+#define HAUL_FLOW_RELAY_IMPL_H
+
+#include "flow/relay.h"
+
+enum leg_state {
+	LEG_ABSENT,
+	LEG_RUNNING,
+	LEG_ENDED,
+	LEG_FAILED,
+};
+
+struct leg {
+	enum leg_state state;
+	struct pump pump;
+	struct err err;		/* why it failed */
+};
+
+struct relay {
+	const struct relay_config *config;
+	struct sock *in, *out, *peer;
+	struct leg up, down;	/* to the peer, from the peer */
+	struct refusal refusal;
+	bool refusal_told;
+	bool input_stopped;	/* the terminal is not read any more */
+	bool reader_gone;	/* nobody reads our output any more */
+	long left;		/* unacknowledged, for the limit of send_only */
+	int64_t left_ns;	/* when it last became less */
+};
+
+enum verdict {
+	VERDICT_GO_ON,
+	VERDICT_FINISH,		/* close in order */
+	VERDICT_FAIL,		/* the error is filled */
+};
+
+/*
+ * Where the relay stands, the same for both drivers: to be asked whenever a
+ * leg has stopped and when *wake_ns has come, which is set if it goes on.
+ */
+enum verdict relay_judge(struct relay *r, int64_t *wake_ns, struct err *e);
+
+/* A leg has stopped with a result of its pump. False: interrupted. */
+bool relay_leg_stopped(struct leg *leg, enum sk_result result,
+    struct err *e);
+
+/*
+ * The drivers: run the legs until the verdict is FINISH (SK_OK), FAIL
+ * (SK_ERROR) or an interruption.
+ */
+enum sk_result relay_run_threads(struct relay *r, struct err *e);
+enum sk_result relay_run_loop(struct relay *r, struct err *e);
+
+/* Whether revents of sock_watch_fd say that the reader of our output left. */
+bool relay_reader_gone(short revents);
+
+#endif

@@ -1,0 +1,191 @@
+/* The non-blocking mode: both legs in one thread, and one event loop. */
+#include "flow/relay_impl.h"
+
+#include <poll.h>
+
+#include "base/clock.h"
+#include "flow/loop.h"
+
+enum {
+	STEP_BUDGET = 1024 * 1024,
+	EVENTS_MAX = 8,
+	INTERESTS_MAX = 2 * SK_POLLFDS_MAX + 1,
+};
+
+/* What is polled for one leg or watched for the relay. */
+struct interest {
+	int fd;
+	short events;
+};
+
+struct interests {
+	struct interest v[INTERESTS_MAX];
+	size_t count;
+};
+
+static void
+add(struct interests *set, int fd, short events)
+{
+	size_t i;
+
+	for (i = 0; i < set->count; i++)
+		if (set->v[i].fd == fd) {
+			set->v[i].events |= events;
+			return;
+		}
+	set->v[set->count++] = (struct interest){ fd, events };
+}
+
+static bool
+has(const struct interests *set, int fd)
+{
+	size_t i;
+
+	for (i = 0; i < set->count; i++)
+		if (set->v[i].fd == fd)
+			return true;
+	return false;
+}
+
+struct runner {
+	struct leg *leg;
+	bool ready;		/* worth a step */
+	struct interests wants;
+	int64_t wake_ns;
+};
+
+/* Step a leg and note what it waits for. False: interrupted. */
+static bool
+step(struct runner *run)
+{
+	struct pollfd fds[SK_POLLFDS_MAX];
+	struct pump *p = &run->leg->pump;
+	struct err e = { 0 };
+	enum sk_result r;
+	size_t i, n;
+
+	run->wants.count = 0;
+	run->wake_ns = CLOCK_NEVER;
+	r = pump_step(p, STEP_BUDGET, &e);
+	run->ready = r == SK_OK;
+	if (r == SK_WANT_READ || r == SK_WANT_WRITE) {
+		n = sock_pollfds(p->waits, p->side, r, fds);
+		for (i = 0; i < n; i++)
+			add(&run->wants, fds[i].fd, fds[i].events);
+		run->wake_ns = sock_wake_ns(p->waits, p->side);
+	}
+	return relay_leg_stopped(run->leg, r, &e);
+}
+
+/*
+ * Tell the loop what is wanted now. Descriptors that nobody wants are taken
+ * out, as a hang-up would be reported for ever.
+ */
+static bool
+watch(struct relay *r, struct loop *l, struct runner *runs,
+    struct interests *old, struct err *e)
+{
+	struct interests now = { .count = 0 };
+	size_t i, j;
+	int fd;
+
+	for (i = 0; i < 2; i++)
+		if (runs[i].leg->state == LEG_RUNNING && !runs[i].ready)
+			for (j = 0; j < runs[i].wants.count; j++)
+				add(&now, runs[i].wants.v[j].fd,
+				    runs[i].wants.v[j].events);
+	if (r->down.state == LEG_RUNNING &&
+	    (fd = sock_watch_fd(r->out)) != -1)
+		add(&now, fd, 0);
+	for (i = 0; i < old->count; i++)
+		if (!has(&now, old->v[i].fd))
+			loop_forget(l, old->v[i].fd);
+	for (i = 0; i < now.count; i++)
+		if (!loop_watch(l, now.v[i].fd, now.v[i].events, NULL, e) &&
+		    e->code != ERR_NONE)
+			return false;
+	*old = now;
+	return true;
+}
+
+static void
+wake(struct relay *r, struct runner *runs, const struct loop_event *ev)
+{
+	int i;
+
+	for (i = 0; i < 2; i++)
+		if (has(&runs[i].wants, ev->fd))
+			runs[i].ready = true;
+	if (r->down.state == LEG_RUNNING && !has(&runs[1].wants, ev->fd) &&
+	    ev->fd == sock_watch_fd(r->out) && relay_reader_gone(ev->events))
+		r->reader_gone = true;
+}
+
+static int64_t
+next_wake(const struct runner *runs, int64_t wake_ns)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		if (runs[i].leg->state != LEG_RUNNING)
+			continue;
+		if (runs[i].ready)
+			return 0;
+		wake_ns = clock_min_ns(wake_ns, runs[i].wake_ns);
+	}
+	return wake_ns;
+}
+
+static enum sk_result
+run(struct relay *r, struct loop *l, struct runner *runs, struct err *e)
+{
+	struct loop_event events[EVENTS_MAX];
+	struct interests watched = { .count = 0 };
+	int64_t wake_ns;
+	int i, n;
+
+	for (;;) {
+		for (i = 0; i < 2; i++)
+			if (runs[i].leg->state == LEG_RUNNING &&
+			    (runs[i].ready ||
+			    clock_now_ns() >= runs[i].wake_ns) &&
+			    !step(&runs[i]))
+				return SK_INTERRUPTED;
+		switch (relay_judge(r, &wake_ns, e)) {
+		case VERDICT_FINISH:
+			return SK_OK;
+		case VERDICT_FAIL:
+			return SK_ERROR;
+		case VERDICT_GO_ON:
+			break;
+		}
+		if (r->input_stopped && atomic_load(
+		    &r->up.pump.state) == PUMP_FLOWING)
+			runs[0].ready = true;
+		if (!watch(r, l, runs, &watched, e))
+			return SK_ERROR;
+		n = loop_wait(l, next_wake(runs, wake_ns), events,
+		    EVENTS_MAX);
+		if (n < 0)
+			return SK_INTERRUPTED;
+		for (i = 0; i < n; i++)
+			wake(r, runs, &events[i]);
+	}
+}
+
+enum sk_result
+relay_run_loop(struct relay *r, struct err *e)
+{
+	struct runner runs[2] = {
+		{ .leg = &r->up, .ready = true, .wake_ns = CLOCK_NEVER },
+		{ .leg = &r->down, .ready = true, .wake_ns = CLOCK_NEVER },
+	};
+	struct loop *l = loop_new(e);
+	enum sk_result result;
+
+	if (l == NULL)
+		return SK_ERROR;
+	result = run(r, l, runs, e);
+	loop_free(l);
+	return result;
+}

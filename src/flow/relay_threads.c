@@ -1,0 +1,167 @@
+/* The blocking mode: a thread for each leg, and one that looks after them. */
+#include "flow/relay_impl.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "base/intr.h"
+
+enum {
+	STEP_BUDGET = 16 * 1024 * 1024,
+	THREAD_STACK = 256 * 1024,
+	WATCHED_MAX = 3,
+};
+
+struct worker {
+	struct leg *leg;
+	const struct latch *abort;
+	struct latch finished;
+	pthread_t thread;
+	bool started, joined;
+	enum sk_result result;
+	struct err err;
+};
+
+static void *
+work(void *arg)
+{
+	struct worker *w = arg;
+
+	do
+		w->result = pump_step(&w->leg->pump, STEP_BUDGET, &w->err);
+	while (w->result == SK_OK && !latch_is_set(w->abort));
+	if (w->result == SK_OK)
+		w->result = SK_INTERRUPTED;
+	latch_set(&w->finished);
+	return NULL;
+}
+
+static bool
+start(struct worker *w, struct err *e)
+{
+	pthread_attr_t attr;
+	int sys;
+
+	if (w->leg->state == LEG_ABSENT)
+		return true;
+	if (!latch_open(&w->finished, e))
+		return false;
+	sys = pthread_attr_init(&attr);
+	if (sys == 0) {
+		(void)pthread_attr_setstacksize(&attr, THREAD_STACK);
+		sys = pthread_create(&w->thread, &attr, work, w);
+		(void)pthread_attr_destroy(&attr);
+	}
+	w->started = sys == 0;
+	if (!w->started)
+		err_set(e, ERR_LOCAL, sys, "", "cannot start a thread");
+	return w->started;
+}
+
+static void
+join(struct worker *w)
+{
+	if (w->started && !w->joined)
+		(void)pthread_join(w->thread, NULL);
+	w->joined = true;
+}
+
+/* Sleep until a worker has finished, our reader has gone, or wake_ns. */
+static bool
+look(struct relay *r, struct worker *workers, int output_fd,
+    int64_t wake_ns)
+{
+	struct pollfd fds[WATCHED_MAX];
+	nfds_t count = 0;
+	int i, watch = -1;
+
+	for (i = 0; i < 2; i++)
+		if (workers[i].started && !workers[i].joined)
+			fds[count++] = (struct pollfd){
+			    .fd = workers[i].finished.fd, .events = POLLIN };
+	if (r->down.state == LEG_RUNNING &&
+	    atomic_load(&r->down.pump.state) < PUMP_SHUTTING)
+		watch = output_fd;
+	if (watch != -1)
+		fds[count++] = (struct pollfd){ .fd = watch };
+	if (intr_poll(fds, count, wake_ns) < 0)
+		return false;
+	/* The down leg may have closed it meanwhile. */
+	if (watch != -1 && relay_reader_gone(fds[count - 1].revents) &&
+	    atomic_load(&r->down.pump.state) < PUMP_SHUTTING)
+		r->reader_gone = true;
+	for (i = 0; i < 2; i++) {
+		if (!workers[i].started || workers[i].joined ||
+		    !latch_is_set(&workers[i].finished))
+			continue;
+		join(&workers[i]);
+		if (!relay_leg_stopped(workers[i].leg, workers[i].result,
+		    &workers[i].err))
+			return false;
+	}
+	return true;
+}
+
+static enum sk_result
+supervise(struct relay *r, struct worker *workers, int output_fd,
+    struct err *e)
+{
+	int64_t wake_ns;
+
+	for (;;) {
+		switch (relay_judge(r, &wake_ns, e)) {
+		case VERDICT_FINISH:
+			return SK_OK;
+		case VERDICT_FAIL:
+			return SK_ERROR;
+		case VERDICT_GO_ON:
+			break;
+		}
+		if (!look(r, workers, output_fd, wake_ns))
+			return SK_INTERRUPTED;
+	}
+}
+
+enum sk_result
+relay_run_threads(struct relay *r, struct err *e)
+{
+	struct latch abort = LATCH_CLOSED, stop = LATCH_CLOSED;
+	struct worker workers[2] = {
+		{ .leg = &r->up, .abort = &abort, .finished = LATCH_CLOSED },
+		{ .leg = &r->down, .abort = &abort, .finished = LATCH_CLOSED },
+	};
+	enum sk_result result = SK_ERROR;
+	int i, output_fd;
+
+	output_fd = r->out != NULL ? sock_watch_fd(r->out) : -1;
+	if (!latch_open(&abort, e) || !latch_open(&stop, e))
+		goto out;
+	sock_set_abort(r->peer, &abort);
+	if (r->in != NULL) {
+		sock_set_abort(r->in, &abort);
+		sock_set_stop(r->in, &stop);
+	}
+	if (r->out != NULL)
+		sock_set_abort(r->out, &abort);
+	if (start(&workers[0], e) && start(&workers[1], e))
+		result = supervise(r, workers, output_fd, e);
+out:
+	if (abort.fd != -1)
+		latch_set(&abort);
+	for (i = 0; i < 2; i++) {
+		join(&workers[i]);
+		latch_close(&workers[i].finished);
+		err_clear(&workers[i].err);
+	}
+	sock_set_abort(r->peer, NULL);
+	if (r->in != NULL) {
+		sock_set_abort(r->in, NULL);
+		sock_set_stop(r->in, NULL);
+	}
+	if (r->out != NULL)
+		sock_set_abort(r->out, NULL);
+	latch_close(&abort);
+	latch_close(&stop);
+	return result;
+}

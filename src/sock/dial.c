@@ -1,0 +1,386 @@
+/* Connecting: RFC 8305 over whatever an address resolves to. */
+#include "sock/impl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "sock/resolve.h"
+#include "sock/sys.h"
+
+enum {
+	STAGGER_MS = 250,	/* RFC 8305 section 5 */
+	LIVE_MAX = 32,
+	BUSY_RETRY_MS = 10,
+};
+
+struct attempt {
+	int fd;
+	size_t index;		/* of its address */
+};
+
+struct dial {
+	struct resolve *target, *source;	/* NULL: done, or none */
+	struct sk_addrs addrs, sources;
+	size_t next;				/* address to try next */
+	struct attempt live[LIVE_MAX];
+	size_t live_count;
+	int64_t next_start_ns;
+	struct err failed;			/* a reason for each address */
+};
+
+static enum sk_result dial_try(struct sock *, struct err *);
+static size_t dial_pollfds(const struct sock *, enum sk_result,
+    struct pollfd *);
+static void dial_release(struct sock *);
+
+static const struct transport transport_dial = {
+	.try_connect = dial_try,
+	.pollfds = dial_pollfds,
+	.release = dial_release,
+};
+
+static void
+dial_free(struct dial *d)
+{
+	size_t i;
+
+	resolve_free(d->target);
+	resolve_free(d->source);
+	for (i = 0; i < d->live_count; i++)
+		(void)close(d->live[i].fd);
+	free(d->addrs.v);
+	free(d->sources.v);
+	err_clear(&d->failed);
+	free(d);
+}
+
+static void
+dial_release(struct sock *s)
+{
+	dial_free(s->priv);
+}
+
+static struct resolve *
+resolve_source(struct sock *s, struct err *e)
+{
+	struct addr a = { .kind = ADDR_INET };
+	char who[ADDR_NAME_MAX];
+
+	if (s->config.source_host != NULL)
+		(void)snprintf(a.host, sizeof(a.host), "%s",
+		    s->config.source_host);
+	(void)snprintf(a.port, sizeof(a.port), "%s",
+	    s->config.source_port != NULL ? s->config.source_port : "0");
+	(void)snprintf(who, sizeof(who), "source %s", a.host);
+	return resolve_start(&a, &s->config, true, who, e);
+}
+
+enum sk_result
+dial_start(struct sock *s, struct err *e)
+{
+	struct dial *d = calloc(1, sizeof(*d));
+
+	if (d == NULL) {
+		err_no_memory(e);
+		return SK_ERROR;
+	}
+	s->priv = d;
+	s->tr = &transport_dial;
+	d->target = resolve_start(&s->addr, &s->config, false, s->name, e);
+	if (d->target == NULL)
+		return SK_ERROR;
+	if (s->config.source_host != NULL || s->config.source_port != NULL) {
+		d->source = resolve_source(s, e);
+		if (d->source == NULL)
+			return SK_ERROR;
+	}
+	return dial_try(s, e);
+}
+
+/* The first address stays first; then the families take turns. */
+static void
+interleave(struct sk_addrs *addrs)
+{
+	struct sk_addr moved;
+	size_t i, j;
+
+	for (i = 1; i < addrs->count; i++) {
+		for (j = i; j < addrs->count; j++)
+			if (addrs->v[j].u.sa.sa_family !=
+			    addrs->v[i - 1].u.sa.sa_family)
+				break;
+		if (j == addrs->count)
+			return;
+		moved = addrs->v[j];
+		memmove(&addrs->v[i + 1], &addrs->v[i],
+		    (j - i) * sizeof(moved));
+		addrs->v[i] = moved;
+	}
+}
+
+static enum sk_result
+resolve_all(struct dial *d, struct err *e)
+{
+	enum sk_result r;
+
+	if (d->source != NULL) {
+		r = resolve_try(d->source, &d->sources, e);
+		if (r != SK_OK)
+			return r;
+		resolve_free(d->source);
+		d->source = NULL;
+	}
+	if (d->target != NULL) {
+		r = resolve_try(d->target, &d->addrs, e);
+		if (r != SK_OK)
+			return r;
+		resolve_free(d->target);
+		d->target = NULL;
+		interleave(&d->addrs);
+	}
+	return SK_OK;
+}
+
+static void
+note_failure(struct dial *d, size_t index, int sys, const char *phase)
+{
+	char name[ADDR_NAME_MAX];
+	struct err e = { 0 };
+
+	sock_format(&d->addrs.v[index], name, sizeof(name));
+	err_set(&e, ERR_CONNECT, sys, name, "%s", phase);
+	err_append(&d->failed, &e);
+}
+
+/* Bind to the source of the same family, if one was asked for. */
+static bool
+bind_source(struct dial *d, int fd, size_t index, bool datagram)
+{
+	int on = 1, family = d->addrs.v[index].u.sa.sa_family;
+	const struct sk_addr *a;
+	char name[ADDR_NAME_MAX], phase[ADDR_NAME_MAX + 32];
+	size_t i;
+
+	if (d->sources.count == 0)
+		return true;
+	for (i = 0; i < d->sources.count; i++)
+		if (d->sources.v[i].u.sa.sa_family == family)
+			break;
+	if (i == d->sources.count) {
+		note_failure(d, index, 0, "the source is of another family");
+		return false;
+	}
+	a = &d->sources.v[i];
+	/* A port that lingers in TIME_WAIT can be used again. */
+	if (!datagram)
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on,
+		    sizeof(on));
+	if (bind(fd, &a->u.sa, a->len) == 0)
+		return true;
+	i = (size_t)errno;
+	sock_format(a, name, sizeof(name));
+	(void)snprintf(phase, sizeof(phase), "cannot use source %s", name);
+	note_failure(d, index, (int)i, phase);
+	return false;
+}
+
+/*
+ * A connection to a free local port that the kernel gave us as our own meets
+ * itself (RFC 9293 section 3.5): nobody is there.
+ */
+static bool
+met_itself(int fd)
+{
+	struct sk_addr local, peer;
+
+	memset(&local, 0, sizeof(local));
+	memset(&peer, 0, sizeof(peer));
+	local.len = sizeof(local.u);
+	peer.len = sizeof(peer.u);
+	return getsockname(fd, &local.u.sa, &local.len) == 0 &&
+	    getpeername(fd, &peer.u.sa, &peer.len) == 0 &&
+	    (local.u.sa.sa_family == AF_INET ||
+	    local.u.sa.sa_family == AF_INET6) &&
+	    local.len == peer.len &&
+	    memcmp(&local.u, &peer.u, local.len) == 0;
+}
+
+/* The race is won by fd: all the others are closed. */
+static enum sk_result
+win(struct sock *s, size_t index, int fd)
+{
+	struct dial *d = s->priv;
+	size_t i;
+
+	sock_format(&d->addrs.v[index], s->name, sizeof(s->name));
+	for (i = 0; i < d->live_count; i++)
+		if (d->live[i].fd == fd)
+			d->live[i--] = d->live[--d->live_count];
+	dial_free(d);
+	sock_become(s, s->config.datagram ? &transport_datagram :
+	    &transport_stream, fd);
+	return SK_OK;
+}
+
+/* A connect(2) that ended, well or not; its descriptor is ours. */
+static enum sk_result
+settle(struct sock *s, size_t index, int fd, int sys)
+{
+	if (sys == 0 && !s->config.datagram && met_itself(fd))
+		sys = ECONNREFUSED;
+	if (sys == 0)
+		return win(s, index, fd);
+	note_failure(s->priv, index, sys, "");
+	(void)close(fd);
+	return SK_WANT_WRITE;
+}
+
+static enum sk_result
+open_attempt(struct sock *s, size_t index, int *fd, struct err *e)
+{
+	struct dial *d = s->priv;
+	int family = d->addrs.v[index].u.sa.sa_family;
+
+	*fd = sock_open_fd(s, family, e);
+	if (*fd == -1) {
+		if (e->code == ERR_USAGE)
+			return SK_ERROR;
+		note_failure(d, index, e->sys, e->text);
+		err_clear(e);
+		return SK_WANT_WRITE;
+	}
+	if (!sock_apply_options(s, SOCKOPT_CONNECT, *fd, family, e))
+		return SK_ERROR;
+	if (s->config.datagram && family == AF_UNIX)
+		sys_autobind(*fd);
+	if (bind_source(d, *fd, index, s->config.datagram))
+		return SK_OK;
+	(void)close(*fd);
+	*fd = -1;
+	return SK_WANT_WRITE;
+}
+
+/*
+ * Start with the next address. SK_OK: connected; SK_WANT_WRITE: under way, or
+ * failed and noted; SK_ERROR: no other address could do better.
+ */
+static enum sk_result
+start_attempt(struct sock *s, struct err *e)
+{
+	struct dial *d = s->priv;
+	size_t index = d->next++;
+	const struct sk_addr *a = &d->addrs.v[index];
+	enum sk_result r;
+	int fd = -1;
+
+	d->next_start_ns = clock_now_ns() + STAGGER_MS * CLOCK_MS;
+	r = open_attempt(s, index, &fd, e);
+	if (r != SK_OK) {
+		if (fd != -1)
+			(void)close(fd);
+		return r;
+	}
+	if (connect(fd, &a->u.sa, a->len) == 0)
+		return settle(s, index, fd, 0);
+	if (errno == EAGAIN && a->u.sa.sa_family == AF_UNIX) {
+		/* A full backlog, and poll(2) does not tell when it is not. */
+		(void)close(fd);
+		d->next--;
+		d->next_start_ns = clock_now_ns() + BUSY_RETRY_MS * CLOCK_MS;
+		return SK_WANT_READ;
+	}
+	if (errno != EINPROGRESS)
+		return settle(s, index, fd, errno);
+	d->live[d->live_count++] = (struct attempt){ fd, index };
+	return SK_WANT_WRITE;
+}
+
+static int
+attempt_error(int fd)
+{
+	socklen_t len = sizeof(int);
+	int sys = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &sys, &len) != 0)
+		return errno;
+	return sys;
+}
+
+/* Look after those under way. SK_OK: one of them is connected. */
+static enum sk_result
+check_attempts(struct sock *s)
+{
+	struct dial *d = s->priv;
+	struct pollfd fds[LIVE_MAX];
+	struct attempt done;
+	size_t i;
+
+	for (i = 0; i < d->live_count; i++)
+		fds[i] = (struct pollfd){ .fd = d->live[i].fd,
+		    .events = POLLOUT };
+	if (d->live_count == 0 || poll(fds, (nfds_t)d->live_count, 0) <= 0)
+		return SK_WANT_WRITE;
+	for (i = d->live_count; i-- > 0;) {
+		if (fds[i].revents == 0)
+			continue;
+		done = d->live[i];
+		d->live[i] = d->live[--d->live_count];
+		if (settle(s, done.index, done.fd,
+		    attempt_error(done.fd)) == SK_OK)
+			return SK_OK;
+		d->next_start_ns = 0;	/* the next one need not wait */
+	}
+	return SK_WANT_WRITE;
+}
+
+static enum sk_result
+dial_try(struct sock *s, struct err *e)
+{
+	struct dial *d = s->priv;
+	enum sk_result r;
+
+	r = resolve_all(d, e);
+	if (r != SK_OK)
+		return r;
+	if (check_attempts(s) == SK_OK)
+		return SK_OK;
+	while (d->next < d->addrs.count && d->live_count < LIVE_MAX &&
+	    (d->live_count == 0 || clock_now_ns() >= d->next_start_ns)) {
+		r = start_attempt(s, e);
+		if (r == SK_OK || r == SK_ERROR)
+			return r;
+		if (r == SK_WANT_READ)
+			break;
+	}
+	if (d->next == d->addrs.count && d->live_count == 0) {
+		err_move(e, &d->failed);
+		return SK_ERROR;
+	}
+	sock_pause(s, SK_OUT, d->next < d->addrs.count ? d->next_start_ns :
+	    CLOCK_NEVER, false);
+	return SK_WANT_WRITE;
+}
+
+static size_t
+dial_pollfds(const struct sock *s, enum sk_result want, struct pollfd *fds)
+{
+	const struct dial *d = s->priv;
+	const struct resolve *waiting;
+	size_t i;
+
+	(void)want;
+	waiting = d->source != NULL ? d->source : d->target;
+	if (waiting != NULL && resolve_fd(waiting) != -1) {
+		fds[0] = (struct pollfd){ .fd = resolve_fd(waiting),
+		    .events = POLLIN };
+		return 1;
+	}
+	for (i = 0; i < d->live_count; i++)
+		fds[i] = (struct pollfd){ .fd = d->live[i].fd,
+		    .events = POLLOUT };
+	return d->live_count;
+}

@@ -1,0 +1,161 @@
+#ifndef HAUL_SOCK_IMPL_H
+#define HAUL_SOCK_IMPL_H
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+#include "sock/sock.h"
+
+/*
+ * What a transport can do. Each function makes one attempt and returns SK_OK,
+ * SK_EOF, a want, or SK_ERROR with *e filled; none waits, none knows the mode
+ * or the deadline. NULL means that there is nothing to do: SK_OK.
+ */
+struct transport {
+	bool datagram;
+	enum sk_result (*try_connect)(struct sock *, struct err *);
+	enum sk_result (*try_listen)(struct sock *, struct err *);
+	enum sk_result (*try_accept)(struct sock *, struct sock **,
+	    struct err *);
+	enum sk_result (*try_handshake)(struct sock *, struct err *);
+	enum sk_result (*try_recv)(struct sock *, void *, size_t, size_t *,
+	    struct err *);
+	enum sk_result (*try_send)(struct sock *, const void *, size_t,
+	    size_t *, struct err *);
+	enum sk_result (*try_shutdown)(struct sock *, struct err *);
+	enum sk_result (*try_drain)(struct sock *, struct err *);
+	/* What to poll; NULL: fd, for the want. */
+	size_t (*pollfds)(const struct sock *, enum sk_result,
+	    struct pollfd *);
+	/* At the end of fd: SK_OK if s goes on with another, or SK_EOF. */
+	enum sk_result (*try_next)(struct sock *, struct err *);
+	/* Free what priv holds; fd is closed by the caller. */
+	void (*release)(struct sock *);
+};
+
+/* What a descriptor is, as far as moving bytes inside the kernel goes. */
+enum sk_kind {
+	KIND_OTHER,
+	KIND_TCP,
+	KIND_STREAM,		/* UNIX, vsock */
+	KIND_PIPE,
+	KIND_FILE,
+	KIND_NULL,		/* /dev/null */
+};
+
+enum { SK_LISTEN_MAX = 16 };
+
+struct sk_addr {
+	socklen_t len;
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_un un;
+		struct sockaddr_storage storage;
+	} u;
+};
+
+struct sk_addrs {
+	struct sk_addr *v;	/* malloc */
+	size_t count;
+};
+
+struct sock {
+	const struct transport *tr;
+	enum sk_mode mode;
+	enum sk_kind kind;
+	int fd;			/* -1: none, or not one alone */
+	int family;
+	int64_t deadline_ns;
+	/* Set by an attempt that wants time to pass, not (only) an event. */
+	struct sk_pause {
+		int64_t wake_ns;
+		bool no_fds;
+	} pause[SK_SIDES];
+	const struct latch *abort;
+	struct latch *stop;
+	atomic_bool input_stopped;
+	atomic_bool ended;	/* the peer has ended its direction */
+	bool no_move;		/* the kernel has refused to move bytes */
+	int stalls;		/* attempts to move in vain, one after another */
+	bool armed;		/* closing it would reset it */
+	bool shut;		/* our direction has ended... */
+	bool clean;		/* ...with everything acknowledged before */
+	int64_t drain_step_ns;
+	struct addr addr;
+	struct sock_config config;
+	void *priv;		/* of the transport */
+	char name[ADDR_NAME_MAX];
+};
+
+/*
+ * A socket of a transport around a descriptor that it owns from now on; name
+ * is copied. NULL with *e filled, and the descriptor closed, without memory.
+ */
+struct sock *sock_make(const struct transport *tr, int fd, enum sk_mode mode,
+    const char *name, struct err *e);
+
+/* An attempt of a side is to be made again at wake_ns, whatever happens. */
+void sock_pause(struct sock *s, enum sk_side side, int64_t wake_ns,
+    bool no_fds);
+
+/* A new descriptor becomes the connection of s. */
+void sock_become(struct sock *s, const struct transport *tr, int fd);
+
+/* SO_LINGER: arm the reset that any end of the process then causes. */
+void sock_arm(struct sock *s);
+
+/* Switch the reset off (or set what --sockopt linger asked for). */
+bool sock_disarm(struct sock *s, struct err *e);
+
+/* The options of s for a stage; true if there are none. */
+bool sock_apply_options(const struct sock *s, enum sockopt_stage stage,
+    int fd, int family, struct err *e);
+
+/* The address of the socket as text: "192.0.2.7 port 80". */
+void sock_format(const struct sk_addr *a, char *name, size_t size);
+
+extern const struct transport transport_new, transport_stream,
+    transport_datagram;
+
+/* The first attempt of sock_connect and sock_listen; they set tr and priv. */
+enum sk_result dial_start(struct sock *s, struct err *e);
+enum sk_result listen_start(struct sock *s, struct err *e);
+
+/* The address that the first datagram in the queue of fd came from. */
+enum sk_result datagram_peek(struct sock *s, int fd, struct sk_addr *peer,
+    struct sk_addr *local, struct err *e);
+
+/* One datagram of whatever sender. */
+enum sk_result datagram_recv_from(struct sock *s, int fd, void *buf,
+    size_t len, size_t *got, struct err *e);
+
+/*
+ * s, whose fd has received from peer at local (len 0: unknown), shall talk
+ * with this peer alone. False with *e filled.
+ */
+bool datagram_set_peer(struct sock *s, const struct sk_addr *peer,
+    const struct sk_addr *local, struct err *e);
+
+/* Bind a UNIX socket; unix.c. */
+struct unix_path {
+	char path[ADDR_PATH_MAX + 1];	/* ours to remove; "": none */
+	dev_t dev;
+	ino_t ino;
+};
+enum sk_result unix_bind(int fd, const struct sk_addr *a, int type, int mode,
+    struct unix_path *made, struct err *e);
+void unix_remove(struct unix_path *made);
+
+/* Fill *e with "cannot bind" and its reason; returns SK_ERROR. */
+enum sk_result sock_bind_error(const struct sk_addr *a, int sys,
+    const char *phase, struct err *e);
+
+/* A socket of the family and type of a config, with "mptcp" if asked for. */
+int sock_open_fd(const struct sock *s, int family, struct err *e);
+
+#endif

@@ -1,0 +1,183 @@
+/* Making sockets, and what all of them share before and after the data. */
+#include "sock/impl.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "sock/sys.h"
+#include "sock/vsock.h"
+
+struct sock *
+sock_make(const struct transport *tr, int fd, enum sk_mode mode,
+    const char *name, struct err *e)
+{
+	struct sock *s = calloc(1, sizeof(*s));
+
+	if (s == NULL) {
+		err_no_memory(e);
+		if (fd != -1)
+			(void)close(fd);
+		return NULL;
+	}
+	s->tr = tr;
+	s->fd = fd;
+	s->mode = mode;
+	s->deadline_ns = CLOCK_NEVER;
+	s->config.socket_mode = -1;
+	sock_pause(s, SK_IN, CLOCK_NEVER, false);
+	sock_pause(s, SK_OUT, CLOCK_NEVER, false);
+	atomic_init(&s->input_stopped, false);
+	(void)snprintf(s->name, sizeof(s->name), "%s", name);
+	return s;
+}
+
+const struct transport transport_new = {
+	.try_connect = dial_start,
+	.try_listen = listen_start,
+};
+
+struct sock *
+sock_new(const struct addr *a, const struct sock_config *config,
+    struct err *e)
+{
+	char name[ADDR_NAME_MAX];
+	struct sock *s;
+
+	s = sock_make(&transport_new, -1, config->mode, addr_name(a, name),
+	    e);
+	if (s != NULL) {
+		s->addr = *a;
+		s->config = *config;
+	}
+	return s;
+}
+
+bool
+sock_apply_options(const struct sock *s, enum sockopt_stage stage, int fd,
+    int family, struct err *e)
+{
+	if (s->config.options == NULL)
+		return true;
+	return sockopt_apply(s->config.options, stage, fd, family, s->name, e);
+}
+
+void
+sock_arm(struct sock *s)
+{
+	struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+	s->armed = setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &now,
+	    sizeof(now)) == 0;
+}
+
+bool
+sock_disarm(struct sock *s, struct err *e)
+{
+	struct linger off = { .l_onoff = 0 };
+
+	if (!s->armed)
+		return true;
+	(void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+	s->armed = false;
+	return sock_apply_options(s, SOCKOPT_CLOSE, s->fd, s->family, e);
+}
+
+/* Small writes go out at once: a relay has nothing to wait for. */
+static void
+set_nodelay(int fd)
+{
+	int on = 1;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+void
+sock_become(struct sock *s, const struct transport *tr, int fd)
+{
+	struct sk_addr local = { .len = sizeof(local.u) };
+
+	s->tr = tr;
+	s->fd = fd;
+	s->priv = NULL;
+	if (getsockname(fd, &local.u.sa, &local.len) == 0)
+		s->family = local.u.sa.sa_family;
+	if (tr->datagram)
+		return;
+	s->kind = KIND_STREAM;
+	if (s->family == AF_INET || s->family == AF_INET6) {
+		s->kind = KIND_TCP;
+		sock_arm(s);
+		set_nodelay(fd);
+	}
+}
+
+void
+sock_format(const struct sk_addr *a, char *name, size_t size)
+{
+	char host[NI_MAXHOST], port[NI_MAXSERV];
+	size_t offset = offsetof(struct sockaddr_un, sun_path);
+
+	if (a->u.sa.sa_family == AF_UNIX) {
+		if (a->len <= offset)
+			(void)snprintf(name, size, "unix:");
+		else if (a->u.un.sun_path[0] == '\0')
+			(void)snprintf(name, size, "unix:@%.*s",
+			    (int)(a->len - offset - 1),
+			    a->u.un.sun_path + 1);
+		else
+			(void)snprintf(name, size, "unix:%.*s",
+			    (int)(a->len - offset), a->u.un.sun_path);
+	} else if (!vsock_format(a, name, size) &&
+	    getnameinfo(&a->u.sa, a->len, host, sizeof(host), port,
+	    sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) == 0)
+		(void)snprintf(name, size, "%.256s port %.16s", host, port);
+}
+
+int
+sock_open_fd(const struct sock *s, int family, struct err *e)
+{
+	bool inet = family == AF_INET || family == AF_INET6;
+	int fd, protocol = 0;
+
+	if (s->config.options != NULL)
+		protocol = sockopt_protocol(s->config.options);
+	if (protocol != 0 && (!inet || s->config.datagram)) {
+		err_set(e, ERR_USAGE, 0, s->name,
+		    "--sockopt mptcp is for TCP alone");
+		return -1;
+	}
+	fd = sys_socket(family, s->config.datagram ? SOCK_DGRAM : SOCK_STREAM,
+	    protocol);
+	if (fd == -1)
+		err_set(e, ERR_CONNECT, errno, s->name,
+		    "cannot make a socket");
+	return fd;
+}
+
+enum sk_result
+sock_bind_error(const struct sk_addr *a, int sys, const char *phase,
+    struct err *e)
+{
+	char name[ADDR_NAME_MAX] = "";
+
+	sock_format(a, name, sizeof(name));
+	err_set(e, ERR_BIND, sys, name, "%s", phase);
+	return SK_ERROR;
+}
+
+int
+sock_take_error(struct sock *s)
+{
+	socklen_t len = sizeof(int);
+	int sys = 0;
+
+	if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &sys, &len) != 0)
+		return errno == ENOTSOCK ? 0 : errno;
+	return sys;
+}

@@ -1,0 +1,384 @@
+/* The socket: its mode, and the one place where a call waits. */
+#include "sock/impl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/intr.h"
+#include "sock/sys.h"
+
+enum {
+	WATCHED = 2,		/* abort and stop */
+	STALLS_MAX = 3,
+};
+
+void
+sock_pause(struct sock *s, enum sk_side side, int64_t wake_ns, bool no_fds)
+{
+	s->pause[side].wake_ns = wake_ns;
+	s->pause[side].no_fds = no_fds;
+}
+
+size_t
+sock_pollfds(const struct sock *s, enum sk_side side, enum sk_result want,
+    struct pollfd *fds)
+{
+	if (s->pause[side].no_fds)
+		return 0;
+	if (s->tr->pollfds != NULL)
+		return s->tr->pollfds(s, want, fds);
+	fds[0].fd = s->fd;
+	fds[0].events = want == SK_WANT_READ ? POLLIN : POLLOUT;
+	fds[0].revents = 0;
+	return 1;
+}
+
+int64_t
+sock_wake_ns(const struct sock *s, enum sk_side side)
+{
+	return clock_min_ns(s->deadline_ns, s->pause[side].wake_ns);
+}
+
+static void
+watch(struct pollfd *fds, size_t *count, const struct latch *latch)
+{
+	if (latch != NULL)
+		fds[(*count)++] = (struct pollfd){ .fd = latch->fd,
+		    .events = POLLIN };
+}
+
+/* POLLERR and POLLHUP mean "try": the call reports the real error. */
+enum sk_result
+sock_wait(struct sock *s, enum sk_side side, enum sk_result want)
+{
+	struct pollfd fds[SK_POLLFDS_MAX + WATCHED];
+	size_t count;
+	int n;
+
+	count = sock_pollfds(s, side, want, fds);
+	watch(fds, &count, s->abort);
+	if (side == SK_IN)
+		watch(fds, &count, s->stop);
+	n = intr_poll(fds, count, sock_wake_ns(s, side));
+	if (n < 0 || (s->abort != NULL && latch_is_set(s->abort)))
+		return SK_INTERRUPTED;
+	if (n == 0 && clock_now_ns() >= s->deadline_ns)
+		return SK_TIMEOUT;
+	return SK_OK;
+}
+
+/* True if the call is to be tried again; *r is its result if not. */
+static bool
+again(struct sock *s, enum sk_side side, enum sk_result *r)
+{
+	if (*r != SK_WANT_READ && *r != SK_WANT_WRITE)
+		return false;
+	if (s->mode == SK_NONBLOCKING) {
+		if (s->deadline_ns != CLOCK_NEVER &&
+		    clock_now_ns() >= s->deadline_ns)
+			*r = SK_TIMEOUT;
+		return false;
+	}
+	*r = sock_wait(s, side, *r);
+	return *r == SK_OK;
+}
+
+static void
+begin(struct sock *s, enum sk_side side)
+{
+	sock_pause(s, side, CLOCK_NEVER, false);
+}
+
+enum sk_result
+sock_connect(struct sock *s, struct err *e)
+{
+	enum sk_result r;
+
+	do {
+		begin(s, SK_OUT);
+		r = s->tr->try_connect != NULL ? s->tr->try_connect(s, e) :
+		    SK_OK;
+	} while (again(s, SK_OUT, &r));
+	return r;
+}
+
+enum sk_result
+sock_listen(struct sock *s, struct err *e)
+{
+	enum sk_result r;
+
+	do {
+		begin(s, SK_OUT);
+		r = s->tr->try_listen != NULL ? s->tr->try_listen(s, e) :
+		    SK_OK;
+	} while (again(s, SK_OUT, &r));
+	return r;
+}
+
+enum sk_result
+sock_accept(struct sock *s, struct sock **client, struct err *e)
+{
+	enum sk_result r;
+
+	*client = NULL;
+	do {
+		begin(s, SK_IN);
+		r = s->tr->try_accept(s, client, e);
+	} while (again(s, SK_IN, &r));
+	return r;
+}
+
+enum sk_result
+sock_handshake(struct sock *s, struct err *e)
+{
+	enum sk_result r;
+
+	do {
+		begin(s, SK_OUT);
+		r = s->tr->try_handshake != NULL ?
+		    s->tr->try_handshake(s, e) : SK_OK;
+	} while (again(s, SK_OUT, &r));
+	return r;
+}
+
+enum sk_result
+sock_recv(struct sock *s, void *buf, size_t len, size_t *got, struct err *e)
+{
+	enum sk_result r;
+
+	*got = 0;
+	do {
+		if (atomic_load(&s->input_stopped))
+			return SK_EOF;
+		begin(s, SK_IN);
+		r = s->tr->try_recv(s, buf, len, got, e);
+	} while (again(s, SK_IN, &r));
+	return r;
+}
+
+enum sk_result
+sock_send(struct sock *s, const void *buf, size_t len, size_t *put,
+    struct err *e)
+{
+	enum sk_result r;
+
+	*put = 0;
+	do {
+		begin(s, SK_OUT);
+		r = s->tr->try_send(s, buf, len, put, e);
+	} while (again(s, SK_OUT, &r));
+	return r;
+}
+
+enum sk_result
+sock_shutdown_write(struct sock *s, struct err *e)
+{
+	enum sk_result r;
+
+	do {
+		begin(s, SK_OUT);
+		r = s->tr->try_shutdown != NULL ? s->tr->try_shutdown(s, e) :
+		    SK_OK;
+	} while (again(s, SK_OUT, &r));
+	return r;
+}
+
+enum sk_result
+sock_drain(struct sock *s, struct err *e)
+{
+	enum sk_result r;
+
+	do {
+		begin(s, SK_OUT);
+		r = s->tr->try_drain != NULL ? s->tr->try_drain(s, e) : SK_OK;
+	} while (again(s, SK_OUT, &r));
+	return r;
+}
+
+bool
+sock_can_move(const struct sock *from, const struct sock *to)
+{
+	return !from->no_move && sys_can_move(from->kind, to->kind);
+}
+
+/*
+ * Which of the two was not ready. If both are again and again, the kernel
+ * cannot do it after all (an urgent byte): the bytes go by memory.
+ */
+static enum sk_result
+move_want(struct sock *from, struct sock *to, struct sock **waits)
+{
+	struct pollfd fds[2] = {
+		{ .fd = from->fd, .events = POLLIN },
+		{ .fd = to->fd, .events = POLLOUT },
+	};
+
+	(void)poll(fds, 2, 0);
+	if (fds[0].revents != 0 && to->fd != -1 && fds[1].revents == 0) {
+		*waits = to;
+		return SK_WANT_WRITE;
+	}
+	if (fds[0].revents != 0 && ++from->stalls == STALLS_MAX) {
+		from->no_move = true;
+		return SK_OK;
+	}
+	*waits = from;
+	return SK_WANT_READ;
+}
+
+static enum sk_result
+move_error(struct sock *from, struct sock *to, int sys, struct sock **waits,
+    struct err *e)
+{
+	bool broken = sys == EPIPE || sys == ECONNRESET || sys == ETIMEDOUT ||
+	    sys == ENOTCONN || sys == ECONNABORTED || sys == EHOSTUNREACH ||
+	    sys == ENETUNREACH || sys == ENETDOWN;
+	bool from_stream = from->kind == KIND_TCP ||
+	    from->kind == KIND_STREAM;
+
+	/* A pipe breaks with EPIPE, a stream read from with the others. */
+	*waits = broken && (!from_stream || sys == EPIPE) ? to : from;
+	if (!broken) {
+		/* EINVAL and its like, or EIO: let a plain call report it. */
+		from->no_move = true;
+		return SK_OK;
+	}
+	if (*waits == to && !from_stream)
+		err_set(e, ERR_BROKEN, sys == EPIPE ? ECONNRESET : sys,
+		    to->name, "sending");
+	else if (*waits == to)
+		err_set(e, ERR_LOCAL, sys, to->name, "%s", "");
+	else
+		err_set(e, ERR_BROKEN, sys, from->name, "receiving");
+	return SK_ERROR;
+}
+
+static enum sk_result
+try_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
+    struct sock **waits, struct err *e)
+{
+	ssize_t n;
+
+	*waits = from;
+	do
+		n = sys_move(from, to, max);
+	while (n < 0 && errno == EINTR);
+	if (n > 0) {
+		*moved = (size_t)n;
+		from->stalls = 0;
+		return SK_OK;
+	}
+	if (n == 0) {
+		if (from->kind == KIND_TCP)
+			atomic_store(&from->ended, true);
+		return from->tr->try_next != NULL ?
+		    from->tr->try_next(from, e) : SK_EOF;
+	}
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		return move_want(from, to, waits);
+	return move_error(from, to, errno, waits, e);
+}
+
+enum sk_result
+sock_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
+    struct sock **waits, struct err *e)
+{
+	enum sk_result r;
+
+	*moved = 0;
+	do {
+		if (atomic_load(&from->input_stopped))
+			return SK_EOF;
+		begin(from, SK_IN);
+		begin(to, SK_OUT);
+		r = try_move(from, to, max, moved, waits, e);
+	} while (again(*waits, *waits == from ? SK_IN : SK_OUT, &r));
+	return r;
+}
+
+long
+sock_unacknowledged(const struct sock *s)
+{
+	return s->kind == KIND_TCP ? sys_unacknowledged(s->fd) : 0;
+}
+
+static void
+sock_free(struct sock *s)
+{
+	if (s->tr->release != NULL)
+		s->tr->release(s);
+	if (s->fd != -1)
+		(void)close(s->fd);
+	free(s);
+}
+
+enum sk_result
+sock_close(struct sock **s, struct err *e)
+{
+	enum sk_result r;
+
+	r = sock_drain(*s, e);
+	if (r != SK_OK)
+		return r;
+	if (!sock_disarm(*s, e))
+		return SK_ERROR;
+	sock_free(*s);
+	*s = NULL;
+	return SK_OK;
+}
+
+void
+sock_abort(struct sock **s)
+{
+	if (*s != NULL)
+		sock_free(*s);
+	*s = NULL;
+}
+
+void
+sock_set_mode(struct sock *s, enum sk_mode mode)
+{
+	s->mode = mode;
+}
+
+void
+sock_set_deadline(struct sock *s, int64_t deadline_ns)
+{
+	s->deadline_ns = deadline_ns;
+}
+
+void
+sock_set_abort(struct sock *s, const struct latch *latch)
+{
+	s->abort = latch;
+}
+
+void
+sock_set_stop(struct sock *s, struct latch *latch)
+{
+	s->stop = latch;
+}
+
+void
+sock_stop_input(struct sock *s)
+{
+	atomic_store(&s->input_stopped, true);
+	if (s->stop != NULL)
+		latch_set(s->stop);
+}
+
+bool
+sock_is_datagram(const struct sock *s)
+{
+	return s->tr->datagram;
+}
+
+const char *
+sock_name(const struct sock *s)
+{
+	return s->name;
+}

@@ -1,0 +1,219 @@
+#ifndef HAUL_SOCK_SOCK_H
+#define HAUL_SOCK_SOCK_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/latch.h"
+#include "sock/addr.h"
+#include "sock/sockopt.h"
+
+/*
+ * A socket, or something that is read and written like one: a connection, a
+ * listener, a standard stream, a file. Each is in one of two modes, chosen when
+ * it is made and changed at any time between calls:
+ *
+ *   blocking      a call waits until it has made progress, its deadline has
+ *                 passed, or it is interrupted;
+ *   non-blocking  a call returns at once, with the want as its result.
+ *
+ * The modes differ in who waits and in nothing else. Two threads may use one
+ * socket at the same time if one only receives and the other only sends.
+ */
+struct sock;
+
+enum sk_mode {
+	SK_NONBLOCKING,
+	SK_BLOCKING,
+};
+
+/* The result of every call that can wait. */
+enum sk_result {
+	SK_OK,
+	SK_EOF,		/* the end of what can be received */
+	SK_WANT_READ,	/* non-blocking: try again when readable */
+	SK_WANT_WRITE,	/* non-blocking: try again when writable */
+	SK_TIMEOUT,	/* the deadline has passed */
+	SK_INTERRUPTED,	/* a signal asks haul to end, or the latch is set */
+	SK_ERROR,	/* *e says why */
+};
+
+/* Which half of a socket a call belongs to, for sock_pollfds. */
+enum sk_side {
+	SK_IN,		/* accept, recv */
+	SK_OUT,		/* connect, listen, handshake, send, shutdown, close */
+	SK_SIDES,
+};
+
+enum { SK_POLLFDS_MAX = 64 };
+
+/* How to open; all zero is TCP, any family, non-blocking, with defaults. */
+struct sock_config {
+	enum sk_mode mode;
+	bool datagram;
+	bool numeric;			/* no name look-ups */
+	int family;			/* AF_UNSPEC, AF_INET, AF_INET6 */
+	const struct sockopt_list *options;	/* NULL: none */
+	const char *source_host;	/* connecting: NULL: any */
+	const char *source_port;	/* a number; NULL: any */
+	int backlog;			/* listening: 0: SOMAXCONN */
+	int socket_mode;		/* of a UNIX path; -1: as the umask says */
+};
+
+/*
+ * Make a socket for an address; nothing is opened or looked up yet. *a and
+ * *config are copied, but the texts and options in config must stay. Returns
+ * NULL with *e filled if there is no memory.
+ */
+struct sock *sock_new(const struct addr *a, const struct sock_config *config,
+    struct err *e);
+
+/*
+ * Connect: look the name up, then try its addresses as RFC 8305 says, both
+ * families in turn and 250 ms apart; the first to answer wins and the others
+ * are closed. SK_ERROR with a reason for every address if none answers.
+ */
+enum sk_result sock_connect(struct sock *s, struct err *e);
+
+/*
+ * Listen: look the name up, bind and listen on all its addresses, all under
+ * one port number. A stale UNIX socket is replaced; a live one, and whatever
+ * is no socket, is an error.
+ */
+enum sk_result sock_listen(struct sock *s, struct err *e);
+
+/*
+ * Take a connection from a listener; *client is the caller's. On a datagram
+ * socket the "connection" is everything that the sender of the first datagram
+ * sends; the listener is used up by it.
+ */
+enum sk_result sock_accept(struct sock *s, struct sock **client,
+    struct err *e);
+
+/* Agree with the peer on what comes before the data, if there is anything. */
+enum sk_result sock_handshake(struct sock *s, struct err *e);
+
+/*
+ * Receive up to len bytes; *got is their number. SK_EOF once the peer has
+ * ended its direction. A datagram is received whole or not at all, and may be
+ * empty (SK_OK and 0).
+ */
+enum sk_result sock_recv(struct sock *s, void *buf, size_t len, size_t *got,
+    struct err *e);
+
+/*
+ * Send up to len bytes; *put is the number taken, which can be less for a
+ * stream. A datagram is sent whole or not at all.
+ */
+enum sk_result sock_send(struct sock *s, const void *buf, size_t len,
+    size_t *put, struct err *e);
+
+/*
+ * Move up to max bytes from one to the other inside the kernel; *moved is
+ * their number, and *waits the socket that a want or an error belongs to.
+ * SK_EOF at the end of from. SK_OK with 0 moved: the kernel cannot do it for
+ * this pair, and sock_can_move says so from then on.
+ */
+enum sk_result sock_move(struct sock *from, struct sock *to, size_t max,
+    size_t *moved, struct sock **waits, struct err *e);
+bool sock_can_move(const struct sock *from, const struct sock *to);
+
+/*
+ * End our direction: half-close a connection, close standard output (and
+ * report what only closing reports). Nothing can be sent afterwards.
+ */
+enum sk_result sock_shutdown_write(struct sock *s, struct err *e);
+
+/* SK_OK once the peer has acknowledged all that was sent. */
+enum sk_result sock_drain(struct sock *s, struct err *e);
+
+/*
+ * How many bytes of a TCP connection (a half-close counts as one) the peer has
+ * not acknowledged; -1 where the system does not tell.
+ */
+long sock_unacknowledged(const struct sock *s);
+
+/*
+ * Close in order: drain, then close without a reset. On SK_OK *s is freed and
+ * NULL; on any other result it still is the caller's.
+ */
+enum sk_result sock_close(struct sock **s, struct err *e);
+
+/*
+ * Let go at once; an unfinished TCP connection is reset. Removes the path of a
+ * UNIX listener. *s is freed and NULL; NULL is ignored.
+ */
+void sock_abort(struct sock **s);
+
+/* May be called between calls; see the top of this page. */
+void sock_set_mode(struct sock *s, enum sk_mode mode);
+
+/* The absolute deadline of every later call; CLOCK_NEVER at first. */
+void sock_set_deadline(struct sock *s, int64_t deadline_ns);
+
+/*
+ * Watch a latch: once it is set, calls that would wait return SK_INTERRUPTED
+ * (blocking mode). NULL: none. The latch stays the caller's.
+ */
+void sock_set_abort(struct sock *s, const struct latch *latch);
+
+/*
+ * From now on sock_recv returns SK_EOF, also to a thread that waits in it if
+ * the socket has a stop latch. sock_set_stop gives it one (the caller's).
+ */
+void sock_set_stop(struct sock *s, struct latch *latch);
+void sock_stop_input(struct sock *s);
+
+/*
+ * What to poll before the call of a side that returned want is repeated:
+ * descriptors (may be none) in fds, which has SK_POLLFDS_MAX elements; returns
+ * their number. It is also to be repeated when sock_wake_ns has come.
+ */
+size_t sock_pollfds(const struct sock *s, enum sk_side side,
+    enum sk_result want, struct pollfd *fds);
+int64_t sock_wake_ns(const struct sock *s, enum sk_side side);
+
+/*
+ * Wait as a blocking call would, for a caller of a non-blocking one: SK_OK
+ * when it is to be repeated, or SK_TIMEOUT, SK_INTERRUPTED.
+ */
+enum sk_result sock_wait(struct sock *s, enum sk_side side,
+    enum sk_result want);
+
+/*
+ * The descriptor whose POLLERR or POLLHUP tells that the reader of a standard
+ * stream has gone; -1 if it cannot tell.
+ */
+int sock_watch_fd(const struct sock *s);
+
+/* The pending error of a connection as an errno value, cleared by asking. */
+int sock_take_error(struct sock *s);
+
+bool sock_is_datagram(const struct sock *s);
+bool sock_is_terminal(const struct sock *s);
+
+/* The peer, or what is listened at, as messages show it. */
+const char *sock_name(const struct sock *s);
+
+/* Of a listener: "HOST PORT" or "unix:PATH"; and "PORT" or "PATH". */
+const char *sock_ready_line(const struct sock *s);
+const char *sock_ready_port(const struct sock *s);
+
+/*
+ * The standard streams and files. Inherited descriptors keep their flags;
+ * where a write could block, haul uses a file description of its own.
+ */
+struct sock *sock_stdin(enum sk_mode mode, struct err *e);
+struct sock *sock_stdout(enum sk_mode mode, struct err *e);
+
+/* All the files of a NULL-terminated list one after the other; "-": stdin. */
+struct sock *sock_files(char *const *paths, enum sk_mode mode,
+    struct err *e);
+
+/* Takes everything and keeps nothing. */
+struct sock *sock_null(enum sk_mode mode, struct err *e);
+
+#endif

@@ -1,0 +1,112 @@
+/* Connected streams: TCP, UNIX, vsock. */
+#include "sock/impl.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "sock/sys.h"
+
+enum {
+	DRAIN_STEP_FIRST_MS = 1,
+	DRAIN_STEP_LAST_MS = 50,
+};
+
+/* Both are the same to the user: the peer has gone. */
+static enum sk_result
+broken(struct sock *s, int sys, const char *phase, struct err *e)
+{
+	err_set(e, ERR_BROKEN, sys == EPIPE ? ECONNRESET : sys, s->name,
+	    "%s", phase);
+	return SK_ERROR;
+}
+
+static enum sk_result
+stream_try_recv(struct sock *s, void *buf, size_t len, size_t *got,
+    struct err *e)
+{
+	ssize_t n;
+
+	do
+		n = recv(s->fd, buf, len, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n > 0) {
+		*got = (size_t)n;
+		return SK_OK;
+	}
+	if (n == 0) {
+		atomic_store(&s->ended, true);
+		return SK_EOF;
+	}
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		return SK_WANT_READ;
+	return broken(s, errno, "receiving", e);
+}
+
+static enum sk_result
+stream_try_send(struct sock *s, const void *buf, size_t len, size_t *put,
+    struct err *e)
+{
+	ssize_t n;
+
+	do
+		n = send(s->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n >= 0) {
+		*put = (size_t)n;
+		return SK_OK;
+	}
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		return SK_WANT_WRITE;
+	return broken(s, errno, "sending", e);
+}
+
+static enum sk_result
+stream_try_shutdown(struct sock *s, struct err *e)
+{
+	int sys;
+
+	if (s->kind == KIND_TCP)
+		s->clean = sys_unacknowledged(s->fd) == 0;
+	if (shutdown(s->fd, SHUT_WR) != 0) {
+		sys = sock_take_error(s);
+		return broken(s, sys != 0 ? sys : ECONNRESET, "sending", e);
+	}
+	s->shut = true;
+	return SK_OK;
+}
+
+/*
+ * The system does not tell when the last byte is acknowledged, so it is asked
+ * again after a while. The half-close counts as one byte, which may stay out:
+ * the kernel goes on sending it after close(2). Nor does a reset matter where
+ * the half-close alone was under way: a peer that closed long ago sends it.
+ */
+static enum sk_result
+stream_try_drain(struct sock *s, struct err *e)
+{
+	long left;
+	int sys;
+
+	if (s->kind != KIND_TCP || (s->shut && s->clean))
+		return SK_OK;
+	left = sys_unacknowledged(s->fd);
+	sys = sock_take_error(s);
+	if (sys != 0)
+		return broken(s, sys, "sending", e);
+	if (left == 0 || (left == 1 && s->shut))
+		return SK_OK;
+	if (left == -1 && atomic_load(&s->ended))
+		return SK_OK;
+	s->drain_step_ns = clock_min_ns(DRAIN_STEP_LAST_MS * CLOCK_MS,
+	    s->drain_step_ns == 0 ? DRAIN_STEP_FIRST_MS * CLOCK_MS :
+	    s->drain_step_ns * 2);
+	sock_pause(s, SK_OUT, clock_now_ns() + s->drain_step_ns, true);
+	return SK_WANT_WRITE;
+}
+
+const struct transport transport_stream = {
+	.try_recv = stream_try_recv,
+	.try_send = stream_try_send,
+	.try_shutdown = stream_try_shutdown,
+	.try_drain = stream_try_drain,
+};

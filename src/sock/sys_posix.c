@@ -1,0 +1,85 @@
+#include "sock/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static int
+make_ours(int fd)
+{
+	if (fd != -1) {
+		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+		(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	}
+	return fd;
+}
+
+int
+sys_socket(int family, int type, int protocol)
+{
+	return make_ours(socket(family, type, protocol));
+}
+
+int
+sys_accept(int fd, struct sk_addr *a)
+{
+	a->len = sizeof(a->u);
+	return make_ours(accept(fd, &a->u.sa, &a->len));
+}
+
+/* Not in POSIX, but where it is refused, -1 is the right answer. */
+long
+sys_unacknowledged(int fd)
+{
+	int n;
+
+	return ioctl(fd, TIOCOUTQ, &n) == 0 ? n : -1;
+}
+
+int
+sys_reopen(int fd, int flags)
+{
+	(void)fd;
+	(void)flags;
+	return -1;
+}
+
+void
+sys_autobind(int fd)
+{
+	(void)fd;
+}
+
+void
+sys_datagram_info(int fd, int family)
+{
+	(void)fd;
+	(void)family;
+}
+
+bool
+sys_datagram_local(struct msghdr *received, struct sk_addr *local)
+{
+	(void)received;
+	(void)local;
+	return false;
+}
+
+bool
+sys_can_move(enum sk_kind from, enum sk_kind to)
+{
+	(void)from;
+	(void)to;
+	return false;
+}
+
+ssize_t
+sys_move(const struct sock *from, const struct sock *to, size_t max)
+{
+	(void)from;
+	(void)to;
+	(void)max;
+	errno = EINVAL;
+	return -1;
+}

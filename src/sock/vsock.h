@@ -1,0 +1,15 @@
+#ifndef HAUL_SOCK_VSOCK_H
+#define HAUL_SOCK_VSOCK_H
+
+#include "sock/impl.h"
+
+/* vsock(7); one file a platform: vsock_linux.c, vsock_posix.c. */
+
+/* False with *e filled where there is no vsock. */
+bool vsock_address(const struct addr *a, struct sk_addr *out,
+    const char *who, struct err *e);
+
+/* Show a socket address as "vsock CID port PORT"; false if it is none. */
+bool vsock_format(const struct sk_addr *a, char *name, size_t size);
+
+#endif

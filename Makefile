@@ -12,7 +12,8 @@ WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wformat=2 \
 	-Wwrite-strings -Wvla -Wundef
 HARDENING = -fPIE -fstack-protector-strong
 OPTIMIZED = $(filter -O1 -O2 -O3 -Os,$(CFLAGS))
-FORTIFY = $(if $(OPTIMIZED),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+FORTIFY = $(if $(findstring -fsanitize,$(CFLAGS)),,$(if $(OPTIMIZED),\
+	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
 ALL_CPPFLAGS = -Isrc -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(FORTIFY) \
 	$(CPPFLAGS)
 ALL_CFLAGS = -std=c11 $(WARNINGS) $(HARDENING) -pthread $(CFLAGS)
@@ -51,9 +52,66 @@ $(BUILD)/flags: FORCE
 	    cmp -s - $@ || \
 	    echo '$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(SYSTEM)' > $@
 
+# The unit tests: a program for each test_*.c, with all of haul but main.c.
+UNIT_SRCS = $(wildcard tests/unit/test_*.c)
+UNIT_HELP = $(BUILD)/tests/unit/tap.o $(BUILD)/tests/unit/fault.o
+UNIT_TESTS = $(UNIT_SRCS:%.c=$(BUILD)/%)
+CLI_TESTS = $(wildcard tests/cli/*.bats)
+JOBS ?= 4
+
+$(BUILD)/tests/unit/%.o: ALL_CPPFLAGS += -Itests/unit
+
+$(UNIT_TESTS): %: %.o $(UNIT_HELP) $(OBJS)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+unit: $(UNIT_TESTS)
+
+test: $(BUILD)/haul $(UNIT_TESTS)
+	HAUL=$(abspath $(BUILD))/haul tests/run -j $(JOBS) $(CLI_TESTS) \
+	    $(UNIT_TESTS)
+
+check-unit: $(UNIT_TESTS)
+	tests/run -j $(JOBS) $(UNIT_TESTS)
+
+lint:
+	tests/layers
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -Isrc \
+	    --enable=warning,performance,portability $(SRCS) src/main.c
+	clang-tidy --quiet --warnings-as-errors='*' $(SRCS) src/main.c -- \
+	    $(ALL_CPPFLAGS) -std=c11
+	shellcheck -x .ci/run tests/run tests/demo tests/layers
+	shellcheck -x -s bash completions/haul.bash
+	shellcheck -x tests/cli/*.bats tests/cli/lib/*.bash
+	mandoc -T lint -W warning man/*.1
+
+# The main job on real input: a directory tree from one haul to another.
+demo: $(BUILD)/haul
+	tests/demo $(BUILD)/haul
+
+BINDIR = $(DESTDIR)$(PREFIX)/bin
+SHARE = $(DESTDIR)$(PREFIX)/share
+MANDIR = $(SHARE)/man/man1
+BASHDIR = $(SHARE)/bash-completion/completions
+ZSHDIR = $(SHARE)/zsh/site-functions
+FISHDIR = $(SHARE)/fish/vendor_completions.d
+PAGES = $(notdir $(wildcard man/*.1))
+
+install: $(BUILD)/haul
+	install -d $(BINDIR) $(MANDIR) $(BASHDIR) $(ZSHDIR) $(FISHDIR)
+	install -m 755 $(BUILD)/haul $(BINDIR)/haul
+	install -m 644 $(PAGES:%=man/%) $(MANDIR)
+	install -m 644 completions/haul.bash $(BASHDIR)/haul
+	install -m 644 completions/_haul $(ZSHDIR)/_haul
+	install -m 644 completions/haul.fish $(FISHDIR)/haul.fish
+
+uninstall:
+	rm -f $(BINDIR)/haul $(PAGES:%=$(MANDIR)/%) $(BASHDIR)/haul \
+	    $(ZSHDIR)/_haul $(FISHDIR)/haul.fish
+
 clean:
 	rm -rf $(BUILD)
 
--include $(OBJS:.o=.d) $(MAIN:.o=.d)
+-include $(OBJS:.o=.d) $(MAIN:.o=.d) $(wildcard $(BUILD)/tests/unit/*.d)
 
-.PHONY: all clean FORCE
+.SECONDARY:
+.PHONY: all unit test check-unit lint demo install uninstall clean FORCE

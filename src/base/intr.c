@@ -44,6 +44,12 @@ intr_install(void)
 	intr_prepare(&set);
 }
 
+bool
+intr_sleep(int64_t deadline_ns)
+{
+	return intr_poll(NULL, 0, deadline_ns) == 0;
+}
+
 void
 intr_die(int sig)
 {

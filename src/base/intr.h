@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -34,5 +35,8 @@ const sigset_t *intr_mask(void);
  * after a stop and a continue.
  */
 int intr_poll(struct pollfd *fds, nfds_t count, int64_t deadline_ns);
+
+/* Sleep until the deadline; false when interrupted. */
+bool intr_sleep(int64_t deadline_ns);
 
 #endif

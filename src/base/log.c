@@ -50,6 +50,9 @@ log_escape(const char *text, char *buf, size_t size)
 	return n;
 }
 
+static void put_line(const char *, va_list)
+    __attribute__((format(printf, 1, 0)));
+
 static void
 put_line(const char *fmt, va_list ap)
 {

@@ -30,8 +30,8 @@ static const char *const synopsis[] = {
 
 static const char *const notes[] = {
 	"Wait for a connection, then send standard input to it and write what",
-	"it sends to standard output. Without HOST, on all addresses; port 0 is",
-	"a free one. The mode is --nonblocking. See haul-listen(1).",
+	"it sends to standard output. Without HOST, on all addresses; port 0",
+	"is a free one. The mode is --nonblocking. See haul-listen(1).",
 	NULL,
 };
 

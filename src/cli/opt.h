@@ -14,7 +14,7 @@
  * options of the subcommand.
  */
 struct opt_type {
-	const char *expected;	/* "a duration such as 500ms"; NULL: no argument */
+	const char *expected;	/* "a duration such as 500ms" */
 	/* Store the value of arg in the field; false if it is no such value. */
 	bool (*parse)(const char *arg, void *field);
 };
@@ -38,7 +38,7 @@ struct opt_group {
 struct opt_command {
 	const char *name;		/* "listen" */
 	const char *summary;		/* one line, for the list of commands */
-	const char *const *synopsis;	/* lines behind "haul listen ", NULL last */
+	const char *const *synopsis;	/* behind "haul listen ", NULL last */
 	const char *const *notes;	/* lines under the options, NULL last */
 	const struct opt_group *groups;
 	size_t group_count;

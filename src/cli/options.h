@@ -38,7 +38,7 @@ struct bind_options {
 };
 
 enum datagram_unit {
-	DATAGRAM_DEFAULT,		/* a line from a terminal, else a read */
+	DATAGRAM_DEFAULT,	/* a line from a terminal, else a read */
 	DATAGRAM_LINE,
 	DATAGRAM_CHUNK,
 };

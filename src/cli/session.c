@@ -245,7 +245,7 @@ back_off(const struct session *s, int64_t *delay_ns, int64_t retry_end)
 	wake = clock_min_ns(clock_min_ns(now + *delay_ns, retry_end),
 	    s->deadline_ns);
 	*delay_ns = clock_min_ns(*delay_ns * 2, RETRY_LAST_MS * CLOCK_MS);
-	return intr_poll(NULL, 0, wake) == 0;
+	return intr_sleep(wake);
 }
 
 static enum sk_result

@@ -81,7 +81,7 @@ struct sock {
 	atomic_bool input_stopped;
 	atomic_bool ended;	/* the peer has ended its direction */
 	bool no_move;		/* the kernel has refused to move bytes */
-	int stalls;		/* attempts to move in vain, one after another */
+	int stalls;		/* attempts to move in vain, in a row */
 	bool armed;		/* closing it would reset it */
 	bool shut;		/* our direction has ended... */
 	bool clean;		/* ...with everything acknowledged before */

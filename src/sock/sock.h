@@ -60,7 +60,7 @@ struct sock_config {
 	const char *source_host;	/* connecting: NULL: any */
 	const char *source_port;	/* a number; NULL: any */
 	int backlog;			/* listening: 0: SOMAXCONN */
-	int socket_mode;		/* of a UNIX path; -1: as the umask says */
+	int socket_mode;		/* of a UNIX path; -1: by the umask */
 };
 
 /*

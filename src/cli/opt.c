@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/parse.h"
 
@@ -42,7 +43,7 @@ parse_fd(const char *arg, void *field)
 {
 	uint64_t n;
 
-	if (!parse_number(arg, 0, INT_MAX, &n) || fcntl((int)n, F_GETFD) == -1)
+	if (!parse_number(arg, STDERR_FILENO + 1, INT_MAX, &n) || fcntl((int)n, F_GETFD) == -1)
 		return false;
 	*(int *)field = (int)n;
 	return true;
@@ -70,7 +71,7 @@ const struct opt_type opt_string = { "something", parse_string };
 const struct opt_type opt_duration = {
 	"a duration such as 500ms, 2s or 1.5m", parse_time
 };
-const struct opt_type opt_fd = { "an open descriptor", parse_fd };
+const struct opt_type opt_fd = { "an open descriptor from 3", parse_fd };
 const struct opt_type opt_backlog = { "a number from 1", parse_backlog };
 const struct opt_type opt_mode = {
 	"an octal mode such as 600", parse_file_mode

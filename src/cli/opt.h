@@ -48,7 +48,7 @@ extern const struct opt_type
     opt_flag,		/* bool */
     opt_string,		/* const char *, of argv */
     opt_duration,	/* int64_t, nanoseconds */
-    opt_fd,		/* int, an open descriptor */
+    opt_fd,		/* int, an open descriptor, not a standard one */
     opt_backlog,	/* int */
     opt_mode;		/* int */
 

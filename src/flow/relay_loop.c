@@ -30,7 +30,7 @@ add(struct interests *set, int fd, short events)
 
 	for (i = 0; i < set->count; i++)
 		if (set->v[i].fd == fd) {
-			set->v[i].events |= events;
+			set->v[i].events = (short)(set->v[i].events | events);
 			return;
 		}
 	set->v[set->count++] = (struct interest){ fd, events };

@@ -312,7 +312,7 @@ listen_try_accept(struct sock *s, struct sock **client, struct err *e)
 			return make_client(s, fd, &peer, &transport_stream,
 			    client, e);
 		if (errno != EAGAIN && errno != EWOULDBLOCK) {
-			err_set(e, ERR_BIND, errno, s->name, "accepting");
+			err_set(e, ERR_LOCAL, errno, s->name, "accepting");
 			return SK_ERROR;
 		}
 	}

@@ -109,7 +109,7 @@ static enum sk_result
 open_file(struct sock *s, const char *path, struct err *e)
 {
 	struct stdio *f = s->priv;
-	struct stat st;
+	struct stat st = { 0 };
 	int sys = 0;
 
 	leave(s);

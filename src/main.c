@@ -110,7 +110,7 @@ finish(enum sk_result r, struct err *e)
 	const struct err *p;
 	int status;
 
-	if (r == SK_INTERRUPTED && intr_signal() != 0)
+	if (r == SK_INTERRUPTED)
 		intr_die(intr_signal());
 	if (r == SK_OK && fflush(stdout) != 0) {
 		err_set(e, ERR_LOCAL, errno, "standard output", "%s", "");

@@ -97,15 +97,19 @@ datagram_peek(struct sock *s, int fd, struct sk_addr *peer,
  * prefers it for all further datagrams of this peer.
  */
 static int
-open_beside(int early_fd, const struct sk_addr *peer,
+open_beside(struct sock *s, const struct sk_addr *peer,
     const struct sk_addr *local)
 {
+	struct err ignored = { 0 };
 	int fd, on = 1;
 
 	fd = sys_socket(peer->u.sa.sa_family, SOCK_DGRAM, 0);
 	if (fd == -1)
 		return -1;
-	if (setsockopt(early_fd, SOL_SOCKET, SO_REUSEADDR, &on,
+	/* The listener has taken the same options already. */
+	(void)sock_apply_options(s, SOCKOPT_CONNECT, fd, s->family, &ignored);
+	err_clear(&ignored);
+	if (setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &on,
 	    sizeof(on)) == 0 &&
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
 	    bind(fd, &local->u.sa, local->len) == 0 &&
@@ -129,12 +133,11 @@ datagram_set_peer(struct sock *s, const struct sk_addr *peer,
 	session->peer = *peer;
 	session->early_fd = -1;
 	s->priv = session;
-	fd = local->len > 0 ? open_beside(s->fd, peer, local) : -1;
+	fd = local->len > 0 ? open_beside(s, peer, local) : -1;
 	if (fd != -1) {
 		session->early_fd = s->fd;
 		s->fd = fd;
-		return sock_apply_options(s, SOCKOPT_ACCEPTED, fd, s->family,
-		    e);
+		return true;
 	}
 	/* A peer without a name can be listened to, but not answered. */
 	if (peer->len > 0 && connect(s->fd, &peer->u.sa, peer->len) != 0)

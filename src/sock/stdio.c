@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "sock/sys.h"
 
 /* How an attempt is kept from blocking. */
@@ -20,7 +21,10 @@ enum access {
 	ACCESS_SOCKET,		/* MSG_DONTWAIT */
 };
 
-enum { TERMINAL_WRITE_MAX = 256 };
+enum {
+	TERMINAL_WRITE_MAX = 256,
+	BACKGROUND_LOOK_MS = 200,
+};
 
 struct stdio {
 	enum access access;
@@ -83,6 +87,22 @@ is_ready(int fd, short events)
 	struct pollfd p = { .fd = fd, .events = events };
 
 	return poll(&p, 1, 0) > 0;
+}
+
+/*
+ * A read from the terminal by a job in the background would stop the job. Its
+ * input is not for us then: look again later, perhaps in the foreground.
+ */
+static bool
+in_background(struct sock *s)
+{
+	pid_t group = tcgetpgrp(s->fd);
+
+	if (group == -1 || group == getpgrp())
+		return false;
+	sock_pause(s, SK_IN, clock_now_ns() + BACKGROUND_LOOK_MS * CLOCK_MS,
+	    true);
+	return true;
 }
 
 static enum sk_result
@@ -151,7 +171,10 @@ stdio_try_recv(struct sock *s, void *buf, size_t len, size_t *got,
 	ssize_t n;
 
 	for (;;) {
-		if (f->access == ACCESS_SHARED && !is_ready(s->fd, POLLIN))
+		if ((f->access == ACCESS_SHARED || f->terminal) &&
+		    !is_ready(s->fd, POLLIN))
+			return SK_WANT_READ;
+		if (f->terminal && in_background(s))
 			return SK_WANT_READ;
 		n = f->access == ACCESS_SOCKET ?
 		    recv(s->fd, buf, len, MSG_DONTWAIT) :

@@ -31,6 +31,19 @@ latch_set(struct latch *l)
 		continue;
 }
 
+void
+latch_reset(struct latch *l)
+{
+	char byte;
+
+	if (!latch_is_set(l))
+		return;
+	/* The byte first: a set in between must find the flag unset. */
+	while (read(l->fd, &byte, 1) < 0 && errno == EINTR)
+		continue;
+	atomic_store(&l->set, false);
+}
+
 bool
 latch_is_set(const struct latch *l)
 {

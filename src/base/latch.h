@@ -7,12 +7,12 @@
 #include "base/err.h"
 
 /*
- * A flag that is set once and wakes whoever polls its descriptor: how one
- * thread tells another to stop waiting.
+ * A flag that wakes whoever polls its descriptor: how one thread tells another
+ * to stop waiting, or that there is news.
  */
 struct latch {
 	atomic_bool set;
-	int fd;			/* readable once it is set */
+	int fd;			/* readable while it is set */
 	int write_fd;
 };
 
@@ -23,6 +23,12 @@ bool latch_open(struct latch *l, struct err *e);
 
 /* Set it; may be called from several threads, and again. */
 void latch_set(struct latch *l);
+
+/*
+ * Make it unset again. For the one thread that waits for it: what it looks at
+ * afterwards is as new as the last latch_set.
+ */
+void latch_reset(struct latch *l);
 
 bool latch_is_set(const struct latch *l);
 

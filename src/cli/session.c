@@ -30,7 +30,7 @@ session_told(const struct opt_command *cmd,
 		(void)printf("haul %s\n", HAUL_VERSION);
 	else if (common->mode.sockopts.help)
 		while (sockopt_describe(&i, &name, &form, &help))
-			(void)printf("%-15s %-18s %s\n", name, form, help);
+			(void)printf("%-15s%-18s %s\n", name, form, help);
 	else
 		return false;
 	return true;
@@ -59,10 +59,10 @@ check_role(const struct session *s, struct err *e)
 	const struct bind_options *b = s->bind;
 	const struct dial_options *d = s->dial;
 
-	if (s->listens && d != NULL && d->source != NULL)
-		return opt_usage(s->cmd, e, "--source is for connecting");
-	if (s->listens && d != NULL && d->source_port != NULL)
-		return opt_usage(s->cmd, e, "--source-port is for connecting");
+	if (s->listens && d != NULL && (d->source != NULL ||
+	    d->source_port != NULL || d->retry_ns >= 0))
+		return opt_usage(s->cmd, e, "--source, --source-port and "
+		    "--retry-for are for connecting");
 	if (!s->listens && b != NULL && (b->ready_fd != -1 ||
 	    b->port_file != NULL || b->backlog != 0 || b->socket_mode != -1))
 		return opt_usage(s->cmd, e, "--ready-fd, --port-file, "
@@ -360,9 +360,11 @@ session_unit(enum datagram_unit unit, const struct sock *in)
 }
 
 static void
-tell_refusal(const char *peer, int sys)
+tell_refusal(const struct err *refusal)
 {
-	log_note("%s: %s", peer, strerror(sys));
+	char text[ERR_WHO_MAX + ERR_TEXT_MAX];
+
+	log_error("%s", err_format(refusal, text, sizeof(text)));
 }
 
 enum sk_result

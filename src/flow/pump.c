@@ -68,6 +68,8 @@ is_refusal(struct pump *p, enum sk_result r, struct err *e)
 	    e->sys == 0)
 		return false;
 	atomic_store(&p->refusal->sys, e->sys);
+	if (p->refusal->news != NULL)
+		latch_set(p->refusal->news);
 	err_clear(e);
 	return true;
 }

@@ -36,6 +36,7 @@ enum { PUMP_DATAGRAM_MAX = 65507 };
 struct refusal {
 	atomic_int sys;		/* errno of the last one; 0: none since */
 	atomic_bool answered;	/* the peer has sent a datagram */
+	struct latch *news;	/* set at a refusal; NULL: nobody waits */
 };
 
 struct pump {

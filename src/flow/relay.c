@@ -116,17 +116,19 @@ judge_datagram(struct relay *r, int64_t now, int64_t *wake, struct err *e)
 	int64_t linger = r->config->linger_ns, end;
 	int sys = atomic_load(&r->refusal.sys);
 
-	if (sys != 0 && !r->refusal_told && r->config->on_refusal != NULL &&
-	    r->up.state == LEG_RUNNING)
-		r->config->on_refusal(sock_name(r->peer), sys);
-	r->refusal_told = sys != 0;
-	if (r->up.state != LEG_ENDED)
-		return VERDICT_GO_ON;
-	if (sys != 0) {
+	if (sys != 0)
 		err_set(e, atomic_load(&r->refusal.answered) ? ERR_BROKEN :
 		    ERR_CONNECT, sys, sock_name(r->peer), "%s", "");
+	if (sys != 0 && r->up.state == LEG_ENDED) {
+		e->quiet = r->refusal_told;
 		return VERDICT_FAIL;
 	}
+	if (sys != 0 && !r->refusal_told && r->config->on_refusal != NULL)
+		r->config->on_refusal(e);
+	r->refusal_told = sys != 0;
+	err_clear(e);
+	if (r->up.state != LEG_ENDED)
+		return VERDICT_GO_ON;
 	if (r->config->send_only || r->down.state != LEG_RUNNING)
 		return VERDICT_FINISH;
 	if (linger < 0)

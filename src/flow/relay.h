@@ -26,8 +26,11 @@ struct relay_config {
 	int64_t idle_ns;	/* --idle-timeout; -1: none */
 	int64_t linger_ns;	/* --linger; -1: none */
 	int64_t deadline_ns;	/* of the run; CLOCK_NEVER: none */
-	/* Told once when a peer refuses datagrams; NULL: nobody. */
-	void (*on_refusal)(const char *peer, int sys);
+	/*
+	 * Told when a peer begins to refuse datagrams while there is input;
+	 * the final error is quiet then. NULL: nobody.
+	 */
+	void (*on_refusal)(const struct err *refusal);
 };
 
 struct relay_counts {

@@ -10,15 +10,15 @@
 enum {
 	STEP_BUDGET = 16 * 1024 * 1024,
 	THREAD_STACK = 256 * 1024,
-	WATCHED_MAX = 3,
 };
 
 struct worker {
 	struct leg *leg;
 	const struct latch *abort;
-	struct latch finished;
+	struct latch *news;	/* set when done */
 	pthread_t thread;
 	bool started, joined;
+	atomic_bool done;
 	enum sk_result result;
 	struct err err;
 };
@@ -33,7 +33,8 @@ work(void *arg)
 	while (w->result == SK_OK && !latch_is_set(w->abort));
 	if (w->result == SK_OK)
 		w->result = SK_INTERRUPTED;
-	latch_set(&w->finished);
+	atomic_store(&w->done, true);
+	latch_set(w->news);
 	return NULL;
 }
 
@@ -45,8 +46,6 @@ start(struct worker *w, struct err *e)
 
 	if (w->leg->state == LEG_ABSENT)
 		return true;
-	if (!latch_open(&w->finished, e))
-		return false;
 	sys = pthread_attr_init(&attr);
 	if (sys == 0) {
 		(void)pthread_attr_setstacksize(&attr, THREAD_STACK);
@@ -67,33 +66,34 @@ join(struct worker *w)
 	w->joined = true;
 }
 
-/* Sleep until a worker has finished, our reader has gone, or wake_ns. */
+/* Whether our output is still open: the down leg closes it when it shuts. */
+static bool
+has_output(struct relay *r)
+{
+	return r->down.state == LEG_RUNNING &&
+	    atomic_load(&r->down.pump.state) < PUMP_SHUTTING;
+}
+
+/* Sleep until there is news, our reader has gone, or wake_ns. */
 static bool
 look(struct relay *r, struct worker *workers, int output_fd,
     int64_t wake_ns)
 {
-	struct pollfd fds[WATCHED_MAX];
-	nfds_t count = 0;
-	int i, watch = -1;
+	struct latch *news = workers[0].news;
+	struct pollfd fds[] = {
+		{ .fd = news->fd, .events = POLLIN },
+		{ .fd = has_output(r) ? output_fd : -1 },
+	};
+	int i;
 
-	for (i = 0; i < 2; i++)
-		if (workers[i].started && !workers[i].joined)
-			fds[count++] = (struct pollfd){
-			    .fd = workers[i].finished.fd, .events = POLLIN };
-	if (r->down.state == LEG_RUNNING &&
-	    atomic_load(&r->down.pump.state) < PUMP_SHUTTING)
-		watch = output_fd;
-	if (watch != -1)
-		fds[count++] = (struct pollfd){ .fd = watch };
-	if (intr_poll(fds, count, wake_ns) < 0)
+	if (intr_poll(fds, 2, wake_ns) < 0)
 		return false;
-	/* The down leg may have closed it meanwhile. */
-	if (watch != -1 && relay_reader_gone(fds[count - 1].revents) &&
-	    atomic_load(&r->down.pump.state) < PUMP_SHUTTING)
+	if (relay_reader_gone(fds[1].revents) && has_output(r))
 		r->reader_gone = true;
+	latch_reset(news);
 	for (i = 0; i < 2; i++) {
 		if (!workers[i].started || workers[i].joined ||
-		    !latch_is_set(&workers[i].finished))
+		    !atomic_load(&workers[i].done))
 			continue;
 		join(&workers[i]);
 		if (!relay_leg_stopped(workers[i].leg, workers[i].result,
@@ -127,16 +127,19 @@ enum sk_result
 relay_run_threads(struct relay *r, struct err *e)
 {
 	struct latch abort = LATCH_CLOSED, stop = LATCH_CLOSED;
+	struct latch news = LATCH_CLOSED;
 	struct worker workers[2] = {
-		{ .leg = &r->up, .abort = &abort, .finished = LATCH_CLOSED },
-		{ .leg = &r->down, .abort = &abort, .finished = LATCH_CLOSED },
+		{ .leg = &r->up, .abort = &abort, .news = &news },
+		{ .leg = &r->down, .abort = &abort, .news = &news },
 	};
 	enum sk_result result = SK_ERROR;
 	int i, output_fd;
 
 	output_fd = r->out != NULL ? sock_watch_fd(r->out) : -1;
-	if (!latch_open(&abort, e) || !latch_open(&stop, e))
+	if (!latch_open(&abort, e) || !latch_open(&stop, e) ||
+	    !latch_open(&news, e))
 		goto out;
+	r->refusal.news = &news;
 	sock_set_abort(r->peer, &abort);
 	if (r->in != NULL) {
 		sock_set_abort(r->in, &abort);
@@ -151,7 +154,6 @@ out:
 		latch_set(&abort);
 	for (i = 0; i < 2; i++) {
 		join(&workers[i]);
-		latch_close(&workers[i].finished);
 		err_clear(&workers[i].err);
 	}
 	sock_set_abort(r->peer, NULL);
@@ -163,5 +165,7 @@ out:
 		sock_set_abort(r->out, NULL);
 	latch_close(&abort);
 	latch_close(&stop);
+	latch_close(&news);
+	r->refusal.news = NULL;
 	return result;
 }

@@ -15,6 +15,7 @@ enum { BUSY_RETRY_MS = 1 };
 struct session {
 	struct sk_addr peer;
 	int early_fd;		/* still holds what came first; -1: read */
+	struct unix_path path;	/* where the peer sends to */
 };
 
 static enum sk_result
@@ -121,7 +122,7 @@ open_beside(struct sock *s, const struct sk_addr *peer,
 
 bool
 datagram_set_peer(struct sock *s, const struct sk_addr *peer,
-    const struct sk_addr *local, struct err *e)
+    const struct sk_addr *local, struct unix_path *path, struct err *e)
 {
 	struct session *session = calloc(1, sizeof(*session));
 	int fd;
@@ -132,6 +133,8 @@ datagram_set_peer(struct sock *s, const struct sk_addr *peer,
 	}
 	session->peer = *peer;
 	session->early_fd = -1;
+	session->path = *path;
+	*path->path = '\0';
 	s->priv = session;
 	fd = local->len > 0 ? open_beside(s, peer, local) : -1;
 	if (fd != -1) {
@@ -222,8 +225,11 @@ datagram_release(struct sock *s)
 {
 	struct session *session = s->priv;
 
-	if (session != NULL && session->early_fd != -1)
+	if (session == NULL)
+		return;
+	if (session->early_fd != -1)
 		(void)close(session->early_fd);
+	unix_remove(&session->path);
 	free(session);
 }
 

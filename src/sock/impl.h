@@ -134,20 +134,23 @@ enum sk_result datagram_peek(struct sock *s, int fd, struct sk_addr *peer,
 enum sk_result datagram_recv_from(struct sock *s, int fd, void *buf,
     size_t len, size_t *got, struct err *e);
 
-/*
- * s, whose fd has received from peer at local (len 0: unknown), shall talk
- * with this peer alone. False with *e filled.
- */
-bool datagram_set_peer(struct sock *s, const struct sk_addr *peer,
-    const struct sk_addr *local, struct err *e);
-
-/* Bind a UNIX socket; unix.c. */
+/* The path of a UNIX socket that we bound; unix.c. */
 struct unix_path {
 	char path[ADDR_PATH_MAX + 1];	/* ours to remove; "": none */
 	dev_t dev;
 	ino_t ino;
 };
-enum sk_result unix_bind(int fd, const struct sk_addr *a, int type, int mode,
+
+/*
+ * s, whose fd has received from peer at local (len 0: unknown), shall talk
+ * with this peer alone. *path becomes that of s, which removes it at its end.
+ * False with *e filled.
+ */
+bool datagram_set_peer(struct sock *s, const struct sk_addr *peer,
+    const struct sk_addr *local, struct unix_path *path, struct err *e);
+
+/* Bind a UNIX socket with a mode (-1: as the umask says); *made is its path. */
+enum sk_result unix_bind(int fd, const struct sk_addr *a, int mode,
     struct unix_path *made, struct err *e);
 void unix_remove(struct unix_path *made);
 

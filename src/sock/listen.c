@@ -132,8 +132,8 @@ bind_one(struct sock *s, int fd, struct sk_addr *a, struct err *e)
 	if (!set_listen_options(s, fd, a->u.sa.sa_family, e))
 		return SK_ERROR;
 	if (a->u.sa.sa_family == AF_UNIX) {
-		if (unix_bind(fd, a, s->config.datagram ? SOCK_DGRAM :
-		    SOCK_STREAM, s->config.socket_mode, &l->path, e) != SK_OK)
+		if (unix_bind(fd, a, s->config.socket_mode, &l->path, e) !=
+		    SK_OK)
 			return SK_ERROR;
 	} else if (bind(fd, &a->u.sa, a->len) != 0)
 		return sock_bind_error(a, errno, "", e);
@@ -342,7 +342,7 @@ listen_try_peer(struct sock *s, struct sock **client, struct err *e)
 		l->fds[i] = l->fds[--l->count];
 		r = make_client(s, fd, &peer, &transport_datagram, client, e);
 		if (r == SK_OK && !datagram_set_peer(*client, &peer,
-		    &local, e)) {
+		    &local, &l->path, e)) {
 			sock_abort(client);
 			return SK_ERROR;
 		}

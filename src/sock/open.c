@@ -142,15 +142,13 @@ sock_format(const struct sk_addr *a, char *name, size_t size)
 int
 sock_open_fd(const struct sock *s, int family, struct err *e)
 {
-	bool inet = family == AF_INET || family == AF_INET6;
 	int fd, protocol = 0;
 
-	if (s->config.options != NULL)
+	if (s->config.options != NULL) {
+		if (!sockopt_check(s->config.options, family,
+		    s->config.datagram, s->name, e))
+			return -1;
 		protocol = sockopt_protocol(s->config.options);
-	if (protocol != 0 && (!inet || s->config.datagram)) {
-		err_set(e, ERR_USAGE, 0, s->name,
-		    "--sockopt mptcp is for TCP alone");
-		return -1;
 	}
 	fd = sys_socket(family, s->config.datagram ? SOCK_DGRAM : SOCK_STREAM,
 	    protocol);

@@ -250,9 +250,10 @@ move_error(struct sock *from, struct sock *to, int sys, struct sock **waits,
 	if (*waits == to && !from_stream)
 		err_set(e, ERR_BROKEN, sys == EPIPE ? ECONNRESET : sys,
 		    to->name, "sending");
-	else if (*waits == to)
+	else if (*waits == to) {
 		err_set(e, ERR_LOCAL, sys, to->name, "%s", "");
-	else
+		e->quiet = true;
+	} else
 		err_set(e, ERR_BROKEN, sys, from->name, "receiving");
 	return SK_ERROR;
 }

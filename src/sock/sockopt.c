@@ -258,6 +258,27 @@ sockopt_apply(const struct sockopt_list *list, enum sockopt_stage stage,
 	return true;
 }
 
+bool
+sockopt_check(const struct sockopt_list *list, int family, bool datagram,
+    const char *who, struct err *e)
+{
+	const struct sockopt_item *item;
+	int level, option;
+	size_t i;
+
+	for (i = 0; i < list->count; i++) {
+		item = &list->items[i];
+		if (locate(item->def, family, &level, &option) &&
+		    !(datagram && level == IPPROTO_TCP))
+			continue;
+		err_set(e, ERR_USAGE, 0, who,
+		    "--sockopt %s is not for this kind of socket",
+		    item->def->name);
+		return false;
+	}
+	return true;
+}
+
 int
 sockopt_protocol(const struct sockopt_list *list)
 {

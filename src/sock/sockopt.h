@@ -43,6 +43,13 @@ bool sockopt_list_add(struct sockopt_list *list, const char *text);
 bool sockopt_apply(const struct sockopt_list *list, enum sockopt_stage stage,
     int fd, int family, const char *who, struct err *e);
 
+/*
+ * Whether every option of the list is for sockets of a family and type
+ * (datagram or stream); false with *e filled (ERR_USAGE).
+ */
+bool sockopt_check(const struct sockopt_list *list, int family, bool datagram,
+    const char *who, struct err *e);
+
 /* The protocol for socket(2): 0, or as asked for ("mptcp"). */
 int sockopt_protocol(const struct sockopt_list *list);
 

@@ -25,7 +25,7 @@ const struct sockopt_def sockopt_platform[] = {
 	    "milliseconds that data may stay unacknowledged" },
 	{ "congestion", FORM_TEXT, ALL, IPPROTO_TCP, TCP_CONGESTION,
 	    INET_ONLY, 0, 0, 0, "congestion control" },
-	{ "mptcp", FORM_PROTOCOL, SOCKOPT_CREATE, 0, 0,
+	{ "mptcp", FORM_PROTOCOL, SOCKOPT_CREATE, IPPROTO_TCP, 0,
 	    INET_ONLY, 0, 0, PROTOCOL_MPTCP, "Multipath TCP" },
 	{ "fastopen", FORM_NUMBER, SOCKOPT_LISTEN, IPPROTO_TCP, TCP_FASTOPEN,
 	    INET_ONLY, 0, 0, 0, "data with the SYN: 1, or pending ones" },

@@ -10,10 +10,12 @@
 
 /*
  * Is the socket at the path one that nobody answers at any more? Whatever
- * else is there (a file, a link, a live socket) is left alone.
+ * else is there (a file, a link, a live socket) is left alone. A datagram
+ * socket asks, as it takes no connection away: a live listener for streams
+ * refuses it with EPROTOTYPE.
  */
 static bool
-is_stale(const struct sk_addr *a, int type, const char **cause)
+is_stale(const struct sk_addr *a, const char **cause)
 {
 	struct stat st;
 	int fd, sys;
@@ -25,7 +27,7 @@ is_stale(const struct sk_addr *a, int type, const char **cause)
 		return false;
 	}
 	*cause = "somebody listens there";
-	fd = sys_socket(AF_UNIX, type, 0);
+	fd = sys_socket(AF_UNIX, SOCK_DGRAM, 0);
 	if (fd == -1)
 		return false;
 	sys = connect(fd, &a->u.sa, a->len) == 0 ? 0 : errno;
@@ -52,8 +54,8 @@ bind_with_mode(int fd, const struct sk_addr *a, int mode)
 }
 
 enum sk_result
-unix_bind(int fd, const struct sk_addr *a, int type, int mode,
-    struct unix_path *made, struct err *e)
+unix_bind(int fd, const struct sk_addr *a, int mode, struct unix_path *made,
+    struct err *e)
 {
 	const char *cause = "";
 	struct stat st;
@@ -61,7 +63,7 @@ unix_bind(int fd, const struct sk_addr *a, int type, int mode,
 
 	r = bind_with_mode(fd, a, mode);
 	if (r != 0 && errno == EADDRINUSE && a->u.un.sun_path[0] != '\0') {
-		if (!is_stale(a, type, &cause))
+		if (!is_stale(a, &cause))
 			return sock_bind_error(a, 0, cause, e);
 		(void)unlink(a->u.un.sun_path);
 		r = bind_with_mode(fd, a, mode);

@@ -91,9 +91,12 @@ notify_systemd(void)
 
 bool
 ready_announce(const struct bind_options *options,
-    const struct sock *listener, struct err *e)
+    const struct sock *listener, bool free_port, struct err *e)
 {
-	log_verbose("listening on %s", sock_ready_line(listener));
+	if (free_port && options->port_file == NULL && options->ready_fd == -1)
+		log_note("listening on %s", sock_ready_line(listener));
+	else
+		log_verbose("listening on %s", sock_ready_line(listener));
 	if (options->port_file != NULL && !write_port_file(options->port_file,
 	    sock_ready_port(listener), e))
 		return false;

@@ -300,7 +300,8 @@ session_listen(struct session *s, struct sock **listener, struct err *e)
 	if (r == SK_TIMEOUT)
 		r = time_is_up(s, sock_name(*listener),
 		    "not looked up within --accept-timeout", e);
-	if (r == SK_OK && !ready_announce(s->bind, *listener, e))
+	if (r == SK_OK && !ready_announce(s->bind, *listener,
+	    s->addr.kind == ADDR_INET && strcmp(s->addr.port, "0") == 0, e))
 		r = SK_ERROR;
 	if (r != SK_OK)
 		sock_abort(listener);

@@ -70,8 +70,13 @@ test: $(BUILD)/haul $(UNIT_TESTS)
 	HAUL=$(abspath $(BUILD))/haul tests/run -j $(JOBS) $(CLI_TESTS) \
 	    $(UNIT_TESTS)
 
-check-unit: $(UNIT_TESTS)
-	tests/run -j $(JOBS) $(UNIT_TESTS)
+# The unit tests under valgrind.
+VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
+	--errors-for-leak-kinds=definite --trace-children=no \
+	--suppressions=tests/unit/valgrind.supp
+
+check-valgrind: $(UNIT_TESTS)
+	RUN_UNDER='$(VALGRIND)' tests/run -j $(JOBS) $(UNIT_TESTS)
 
 lint:
 	tests/layers
@@ -114,4 +119,4 @@ clean:
 -include $(OBJS:.o=.d) $(MAIN:.o=.d) $(wildcard $(BUILD)/tests/unit/*.d)
 
 .SECONDARY:
-.PHONY: all unit test check-unit lint demo install uninstall clean FORCE
+.PHONY: all unit test check-valgrind lint demo install uninstall clean FORCE

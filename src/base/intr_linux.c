@@ -35,7 +35,7 @@ intr_poll(struct pollfd *fds, nfds_t count, int64_t deadline_ns)
 	int64_t left;
 	int n;
 
-	for (;;) {
+	while (intr_signal() == 0) {
 		if (deadline_ns != CLOCK_NEVER) {
 			left = deadline_ns - clock_now_ns();
 			if (left < 0)
@@ -45,9 +45,8 @@ intr_poll(struct pollfd *fds, nfds_t count, int64_t deadline_ns)
 			limit = &ts;
 		}
 		n = ppoll(fds, count, limit, &wait_mask);
-		if (intr_signal() != 0)
-			return -1;
-		if (n >= 0)
+		if (n >= 0 && intr_signal() == 0)
 			return n;
 	}
+	return -1;
 }

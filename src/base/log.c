@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,27 +25,71 @@ log_set_level(enum log_level level)
 	log_state.level = level;
 }
 
+/*
+ * The character at text: its length in bytes, or 0 if it is no UTF-8 (RFC
+ * 3629: no overlong form, no surrogate, nothing above U+10FFFF).
+ */
+static size_t
+decode(const unsigned char *text, unsigned long *character)
+{
+	static const unsigned long least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t i, len;
+
+	if (text[0] < 0x80)
+		len = 1;
+	else if (text[0] >= 0xc2 && text[0] <= 0xdf)
+		len = 2;
+	else if (text[0] >= 0xe0 && text[0] <= 0xef)
+		len = 3;
+	else if (text[0] >= 0xf0 && text[0] <= 0xf4)
+		len = 4;
+	else
+		return 0;
+	*character = len == 1 ? text[0] : text[0] & (0x7fU >> len);
+	for (i = 1; i < len; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+		*character = *character << 6 | (text[i] & 0x3f);
+	}
+	if (*character < least[len] || *character > 0x10ffff ||
+	    (*character >= 0xd800 && *character <= 0xdfff))
+		return 0;
+	return len;
+}
+
+/* Controls (C0, C1), line ends, and the bidirectional marks of Unicode. */
+static bool
+is_harmless(unsigned long c)
+{
+	return c >= 0x20 && c != 0x7f && !(c >= 0x80 && c < 0xa0) &&
+	    c != 0x061c && c != 0x200e && c != 0x200f &&
+	    !(c >= 0x2028 && c <= 0x202e) && !(c >= 0x2066 && c <= 0x2069);
+}
+
 size_t
 log_escape(const char *text, char *buf, size_t size)
 {
 	static const char hex[] = "0123456789abcdef";
-	size_t n = 0;
-	unsigned char c;
+	const unsigned char *p = (const unsigned char *)text;
+	unsigned long character = 0;
+	size_t len, n = 0;
 
-	for (; *text != '\0'; text++) {
-		c = (unsigned char)*text;
-		if (c >= 0x20 && c != 0x7f) {
-			if (n + 1 >= size)
+	while (*p != '\0') {
+		len = decode(p, &character);
+		if (len > 0 && is_harmless(character)) {
+			if (n + len >= size)
 				break;
-			buf[n++] = (char)c;
+			memcpy(buf + n, p, len);
+			n += len;
+			p += len;
 			continue;
 		}
 		if (n + 4 >= size)
 			break;
 		buf[n++] = '\\';
 		buf[n++] = 'x';
-		buf[n++] = hex[c >> 4];
-		buf[n++] = hex[c & 15];
+		buf[n++] = hex[*p >> 4];
+		buf[n++] = hex[*p++ & 15];
 	}
 	buf[n] = '\0';
 	return n;

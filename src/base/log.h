@@ -28,8 +28,9 @@ void log_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_verbose(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * Copy text to buf (size > 0), control bytes as \xNN; returns the length, what
- * does not fit is left out.
+ * Copy text to buf (size > 0); returns the length, what does not fit is left
+ * out. Control characters, marks that turn the direction of writing, and what
+ * is no UTF-8 come out byte by byte as \xNN.
  */
 size_t log_escape(const char *text, char *buf, size_t size);
 

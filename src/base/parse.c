@@ -19,7 +19,7 @@ take_digits(const char **s, unsigned base, uint64_t max, uint64_t *out)
 
 	for (p = *s; *p >= '0' && *p < (char)('0' + base); p++) {
 		digit = (uint64_t)(*p - '0');
-		if (n > (max - digit) / base)
+		if (digit > max || n > (max - digit) / base)
 			return false;
 		n = n * base + digit;
 	}
@@ -109,7 +109,10 @@ parse_duration(const char *s, int64_t *out_ns)
 	}
 	if (p != unit)
 		return false;
-	*out_ns = (int64_t)whole * units[i].ns + fraction;
+	fraction += (int64_t)whole * units[i].ns;
+	if (fraction > max)
+		return false;
+	*out_ns = fraction;
 	return true;
 }
 

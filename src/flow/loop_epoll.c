@@ -115,11 +115,11 @@ loop_wait(struct loop *l, int64_t deadline_ns, struct loop_event *events,
 	if (max > EVENTS_MAX)
 		max = EVENTS_MAX;
 	do {
-		n = epoll_pwait(l->epoll_fd, ready, max,
-		    clock_poll_ms(deadline_ns), intr_mask());
 		if (intr_signal() != 0)
 			return -1;
-	} while (n < 0);
+		n = epoll_pwait(l->epoll_fd, ready, max,
+		    clock_poll_ms(deadline_ns), intr_mask());
+	} while (n < 0 || intr_signal() != 0);
 	for (i = 0; i < n; i++) {
 		events[i].fd = ready[i].data.fd;
 		events[i].events = (short)ready[i].events;

@@ -37,9 +37,17 @@ touch(struct pump *p)
 }
 
 static void
+tell(struct pump *p)
+{
+	if (p->news != NULL)
+		latch_set(p->news);
+}
+
+static void
 enter(struct pump *p, enum pump_state state)
 {
 	atomic_store(&p->state, (int)state);
+	tell(p);
 }
 
 static void
@@ -68,8 +76,7 @@ is_refusal(struct pump *p, enum sk_result r, struct err *e)
 	    e->sys == 0)
 		return false;
 	atomic_store(&p->refusal->sys, e->sys);
-	if (p->refusal->news != NULL)
-		latch_set(p->refusal->news);
+	tell(p);
 	err_clear(e);
 	return true;
 }
@@ -121,9 +128,8 @@ fill(struct pump *p, struct err *e)
 		raw += room / 2;
 		room -= room / 2;
 	}
-	if (p->unit == PUMP_CHUNK && !sock_is_datagram(p->from) &&
-	    room > PUMP_DATAGRAM_MAX)
-		room = PUMP_DATAGRAM_MAX;
+	if (p->unit == PUMP_CHUNK && !sock_is_datagram(p->from))
+		room = p->crlf ? PUMP_DATAGRAM_MAX / 2 : PUMP_DATAGRAM_MAX;
 	r = sock_recv(p->from, raw, room, &got, e);
 	if (is_refusal(p, r, e))
 		return SK_OK;

@@ -36,7 +36,6 @@ enum { PUMP_DATAGRAM_MAX = 65507 };
 struct refusal {
 	atomic_int sys;		/* errno of the last one; 0: none since */
 	atomic_bool answered;	/* the peer has sent a datagram */
-	struct latch *news;	/* set at a refusal; NULL: nobody waits */
 };
 
 struct pump {
@@ -47,6 +46,7 @@ struct pump {
 	bool hold;		/* do not tell the sink of the end */
 	bool no_move;		/* never inside the kernel */
 	struct refusal *refusal;	/* NULL: a refusal is an error */
+	struct latch *news;	/* set at a new state or refusal; NULL: none */
 
 	/* For the owner, also from another thread. */
 	atomic_int state;		/* enum pump_state */

@@ -139,7 +139,7 @@ relay_run_threads(struct relay *r, struct err *e)
 	if (!latch_open(&abort, e) || !latch_open(&stop, e) ||
 	    !latch_open(&news, e))
 		goto out;
-	r->refusal.news = &news;
+	r->up.pump.news = r->down.pump.news = &news;
 	sock_set_abort(r->peer, &abort);
 	if (r->in != NULL) {
 		sock_set_abort(r->in, &abort);
@@ -166,6 +166,5 @@ out:
 	latch_close(&abort);
 	latch_close(&stop);
 	latch_close(&news);
-	r->refusal.news = NULL;
 	return result;
 }

@@ -106,6 +106,12 @@ void sock_pause(struct sock *s, enum sk_side side, int64_t wake_ns,
 /* A new descriptor becomes the connection of s. */
 void sock_become(struct sock *s, const struct transport *tr, int fd);
 
+/*
+ * Small writes of TCP go out at once: a relay has nothing to wait for. To be
+ * set before the options that the user asks for.
+ */
+void sock_set_nodelay(int fd);
+
 /* SO_LINGER: arm the reset that any end of the process then causes. */
 void sock_arm(struct sock *s);
 

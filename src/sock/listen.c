@@ -285,6 +285,8 @@ make_client(struct sock *s, int fd, const struct sk_addr *peer,
 		return SK_ERROR;
 	c->config = s->config;
 	sock_become(c, tr, fd);
+	if (c->kind == KIND_TCP)
+		sock_set_nodelay(fd);
 	/* A UNIX client mostly has no name: it is called by ours. */
 	if (peer->u.sa.sa_family != AF_UNIX)
 		sock_format(peer, c->name, sizeof(c->name));

@@ -88,9 +88,14 @@ sock_disarm(struct sock *s, struct err *e)
 	return sock_apply_options(s, SOCKOPT_CLOSE, s->fd, s->family, e);
 }
 
-/* Small writes go out at once: a relay has nothing to wait for. */
-static void
-set_nodelay(int fd)
+static bool
+is_inet(int family)
+{
+	return family == AF_INET || family == AF_INET6;
+}
+
+void
+sock_set_nodelay(int fd)
 {
 	int on = 1;
 
@@ -110,10 +115,9 @@ sock_become(struct sock *s, const struct transport *tr, int fd)
 	if (tr->datagram)
 		return;
 	s->kind = KIND_STREAM;
-	if (s->family == AF_INET || s->family == AF_INET6) {
+	if (is_inet(s->family)) {
 		s->kind = KIND_TCP;
 		sock_arm(s);
-		set_nodelay(fd);
 	}
 }
 
@@ -155,6 +159,8 @@ sock_open_fd(const struct sock *s, int family, struct err *e)
 	if (fd == -1)
 		err_set(e, ERR_CONNECT, errno, s->name,
 		    "cannot make a socket");
+	else if (!s->config.datagram && is_inet(family))
+		sock_set_nodelay(fd);
 	return fd;
 }
 

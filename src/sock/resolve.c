@@ -210,8 +210,8 @@ any_addrs(const struct addr *a, int family, struct sk_addrs *out)
 
 /* UNIX and vsock: an address is its own socket address. */
 static bool
-direct_addr(const struct addr *a, struct sk_addrs *out, const char *who,
-    struct err *e)
+direct_addr(const struct addr *a, bool passive, struct sk_addrs *out,
+    const char *who, struct err *e)
 {
 	struct sockaddr_un *un;
 	size_t len = strlen(a->host), offset;
@@ -223,7 +223,8 @@ direct_addr(const struct addr *a, struct sk_addrs *out, const char *who,
 	}
 	out->count = 1;
 	if (a->kind == ADDR_VSOCK)
-		return vsock_address(a, out->v, who, e);
+		return vsock_address(a, out->v, who, passive ? ERR_BIND :
+		    ERR_CONNECT, e);
 	un = &out->v->u.un;
 	un->sun_family = AF_UNIX;
 	offset = a->kind == ADDR_ABSTRACT;
@@ -288,7 +289,7 @@ resolve_start(const struct addr *a, const struct sock_config *config,
 	if (a->kind == ADDR_INET)
 		ok = inet_addrs(r, a, config, passive, e);
 	else
-		ok = direct_addr(a, &r->addrs, who, e);
+		ok = direct_addr(a, passive, &r->addrs, who, e);
 	if (!ok) {
 		resolve_free(r);
 		return NULL;

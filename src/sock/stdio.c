@@ -156,10 +156,13 @@ static enum sk_result
 stdio_try_next(struct sock *s, struct err *e)
 {
 	struct stdio *f = s->priv;
+	const char *path;
 
-	if (f->paths == NULL || *f->paths == NULL)
+	path = f->paths != NULL ? *f->paths : NULL;
+	if (path == NULL)
 		return SK_EOF;
-	return open_file(s, *f->paths++, e);
+	f->paths++;
+	return open_file(s, path, e);
 }
 
 static enum sk_result

@@ -5,9 +5,9 @@
 
 /* vsock(7); one file a platform: vsock_linux.c, vsock_posix.c. */
 
-/* False with *e filled where there is no vsock. */
+/* False with *e filled, with this code, where there is no vsock. */
 bool vsock_address(const struct addr *a, struct sk_addr *out,
-    const char *who, struct err *e);
+    const char *who, enum err_code code, struct err *e);
 
 /* Show a socket address as "vsock CID port PORT"; false if it is none. */
 bool vsock_format(const struct sk_addr *a, char *name, size_t size);

@@ -8,11 +8,12 @@
 
 bool
 vsock_address(const struct addr *a, struct sk_addr *out, const char *who,
-    struct err *e)
+    enum err_code code, struct err *e)
 {
 	struct sockaddr_vm vm = { .svm_family = AF_VSOCK };
 
 	(void)who;
+	(void)code;
 	(void)e;
 	vm.svm_cid = (unsigned)strtoul(a->host, NULL, 10);
 	vm.svm_port = (unsigned)strtoul(a->port, NULL, 10);

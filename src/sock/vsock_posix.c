@@ -2,11 +2,11 @@
 
 bool
 vsock_address(const struct addr *a, struct sk_addr *out, const char *who,
-    struct err *e)
+    enum err_code code, struct err *e)
 {
 	(void)a;
 	(void)out;
-	err_set(e, ERR_CONNECT, 0, who, "this system has no vsock");
+	err_set(e, code, 0, who, "this system has no vsock");
 	return false;
 }
 

@@ -1,0 +1,77 @@
+/* The latch: set once, seen by everybody, closed without harm. */
+#include "base/latch.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "tap.h"
+
+enum { SETTERS = 8 };
+
+static bool
+is_readable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1;
+}
+
+static void *
+set(void *latch)
+{
+	latch_set(latch);
+	return NULL;
+}
+
+/* A thread that sleeps on the descriptor is woken. */
+static void *
+sleep_on(void *latch)
+{
+	struct latch *l = latch;
+	struct pollfd p = { .fd = l->fd, .events = POLLIN };
+
+	return poll(&p, 1, -1) == 1 && latch_is_set(l) ? latch : NULL;
+}
+
+int
+main(void)
+{
+	struct latch l = LATCH_CLOSED;
+	struct err e = { 0 };
+	pthread_t sleeper, setters[SETTERS];
+	char byte[SETTERS];
+	void *woken = NULL;
+	int i, fd, write_fd;
+	bool ok = true;
+
+	tap_start();
+	latch_close(&l);
+	tap_int(l.fd, -1, "a closed latch can be closed");
+	if (!tap_ok(latch_open(&l, &e), "opening"))
+		return tap_done();
+	tap_ok(!latch_is_set(&l) && !is_readable(l.fd), "it begins unset");
+	tap_ok((fcntl(l.fd, F_GETFD) & FD_CLOEXEC) &&
+	    (fcntl(l.write_fd, F_GETFD) & FD_CLOEXEC),
+	    "no child inherits it");
+
+	ok = pthread_create(&sleeper, NULL, sleep_on, &l) == 0;
+	for (i = 0; i < SETTERS; i++)
+		ok = pthread_create(&setters[i], NULL, set, &l) == 0 && ok;
+	for (i = 0; i < SETTERS; i++)
+		(void)pthread_join(setters[i], NULL);
+	(void)pthread_join(sleeper, &woken);
+	tap_ok(ok && woken == &l, "setting wakes who polls");
+	tap_ok(latch_is_set(&l) && is_readable(l.fd), "it stays set");
+	latch_set(&l);
+	tap_int(read(l.fd, byte, sizeof(byte)), 1,
+	    "setting again writes nothing more");
+
+	fd = l.fd;
+	write_fd = l.write_fd;
+	latch_close(&l);
+	tap_ok(l.fd == -1 && fcntl(fd, F_GETFD) == -1 &&
+	    fcntl(write_fd, F_GETFD) == -1, "closing releases both ends");
+	return tap_done();
+}

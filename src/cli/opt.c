@@ -43,7 +43,8 @@ parse_fd(const char *arg, void *field)
 {
 	uint64_t n;
 
-	if (!parse_number(arg, STDERR_FILENO + 1, INT_MAX, &n) || fcntl((int)n, F_GETFD) == -1)
+	if (!parse_number(arg, STDERR_FILENO + 1, INT_MAX, &n) ||
+	    fcntl((int)n, F_GETFD) == -1)
 		return false;
 	*(int *)field = (int)n;
 	return true;

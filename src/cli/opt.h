@@ -38,7 +38,7 @@ struct opt_group {
 struct opt_command {
 	const char *name;		/* "listen" */
 	const char *summary;		/* one line, for the list of commands */
-	const char *const *synopsis;	/* behind "haul listen ", NULL last */
+	const char *const *synopsis;	/* behind "haul listen "; NULL last */
 	const char *const *notes;	/* lines under the options, NULL last */
 	const struct opt_group *groups;
 	size_t group_count;

@@ -15,6 +15,8 @@ enum {
 	/* ...and one that acknowledges nothing at all is given up. */
 	ACKNOWLEDGE_LIMIT_MS = 60 * 1000,
 	ACKNOWLEDGE_LOOK_MS = 1000,
+	/* A reader that has enough (tar) may leave just before the end. */
+	READER_GONE_MS = 500,
 };
 
 bool
@@ -78,17 +80,33 @@ last_moved_ns(const struct relay *r)
 static enum verdict
 judge_failures(struct relay *r, struct err *e)
 {
-	if (r->reader_gone) {
-		err_set(e, ERR_LOCAL, EPIPE, "standard output", "%s", "");
-		e->quiet = true;
-		return VERDICT_FAIL;
-	}
 	if (r->down.state == LEG_FAILED)
 		return fail_with(&r->down, e);
 	if (r->up.state == LEG_FAILED && (r->up.err.code == ERR_LOCAL ||
 	    r->down.state != LEG_RUNNING || sock_is_datagram(r->peer)))
 		return fail_with(&r->up, e);
 	return VERDICT_GO_ON;
+}
+
+/*
+ * Nobody reads our output: that is a failure unless the peer ends in order
+ * within a moment, so that nothing is missing.
+ */
+static enum verdict
+judge_reader(struct relay *r, int64_t now, int64_t *wake, struct err *e)
+{
+	int64_t end = r->reader_gone_ns + READER_GONE_MS * CLOCK_MS;
+
+	if (r->reader_gone_ns == 0 || r->down.state != LEG_RUNNING ||
+	    atomic_load(&r->down.pump.state) >= PUMP_SHUTTING)
+		return VERDICT_GO_ON;
+	if (now < end) {
+		*wake = clock_min_ns(*wake, end);
+		return VERDICT_GO_ON;
+	}
+	err_set(e, ERR_LOCAL, EPIPE, "standard output", "%s", "");
+	e->quiet = true;
+	return VERDICT_FAIL;
 }
 
 static enum verdict
@@ -239,6 +257,8 @@ relay_judge(struct relay *r, int64_t *wake_ns, struct err *e)
 
 	*wake_ns = CLOCK_NEVER;
 	v = judge_failures(r, e);
+	if (v == VERDICT_GO_ON)
+		v = judge_reader(r, now, wake_ns, e);
 	if (v == VERDICT_GO_ON)
 		v = judge_ends(r, now, wake_ns, e);
 	if (v == VERDICT_GO_ON)

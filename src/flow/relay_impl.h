@@ -23,7 +23,7 @@ struct relay {
 	struct refusal refusal;
 	bool refusal_told;
 	bool input_stopped;	/* the terminal is not read any more */
-	bool reader_gone;	/* nobody reads our output any more */
+	int64_t reader_gone_ns;	/* since when nobody reads our output; 0: no */
 	long left;		/* unacknowledged, for the limit of send_only */
 	int64_t left_ns;	/* when it last became less */
 };

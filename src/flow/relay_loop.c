@@ -94,7 +94,7 @@ watch(struct relay *r, struct loop *l, struct runner *runs,
 			for (j = 0; j < runs[i].wants.count; j++)
 				add(&now, runs[i].wants.v[j].fd,
 				    runs[i].wants.v[j].events);
-	if (r->down.state == LEG_RUNNING &&
+	if (r->down.state == LEG_RUNNING && r->reader_gone_ns == 0 &&
 	    (fd = sock_watch_fd(r->out)) != -1)
 		add(&now, fd, 0);
 	for (i = 0; i < old->count; i++)
@@ -118,7 +118,7 @@ wake(struct relay *r, struct runner *runs, const struct loop_event *ev)
 			runs[i].ready = true;
 	if (r->down.state == LEG_RUNNING && !has(&runs[1].wants, ev->fd) &&
 	    ev->fd == sock_watch_fd(r->out) && relay_reader_gone(ev->events))
-		r->reader_gone = true;
+		r->reader_gone_ns = clock_now_ns();
 }
 
 static int64_t

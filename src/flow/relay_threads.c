@@ -82,14 +82,15 @@ look(struct relay *r, struct worker *workers, int output_fd,
 	struct latch *news = workers[0].news;
 	struct pollfd fds[] = {
 		{ .fd = news->fd, .events = POLLIN },
-		{ .fd = has_output(r) ? output_fd : -1 },
+		{ .fd = has_output(r) && r->reader_gone_ns == 0 ?
+		    output_fd : -1 },
 	};
 	int i;
 
 	if (intr_poll(fds, 2, wake_ns) < 0)
 		return false;
 	if (relay_reader_gone(fds[1].revents) && has_output(r))
-		r->reader_gone = true;
+		r->reader_gone_ns = clock_now_ns();
 	latch_reset(news);
 	for (i = 0; i < 2; i++) {
 		if (!workers[i].started || workers[i].joined ||

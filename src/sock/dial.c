@@ -158,9 +158,10 @@ note_failure(struct dial *d, size_t index, int sys, const char *phase)
 
 /* Bind to the source of the same family, if one was asked for. */
 static bool
-bind_source(struct dial *d, int fd, size_t index, bool datagram)
+bind_source(struct sock *s, int fd, size_t index)
 {
-	int on = 1, family = d->addrs.v[index].u.sa.sa_family;
+	struct dial *d = s->priv;
+	int on = 1, family = d->addrs.v[index].u.sa.sa_family, sys;
 	const struct sk_addr *a;
 	char name[ADDR_NAME_MAX], phase[ADDR_NAME_MAX + 32];
 	size_t i;
@@ -176,15 +177,17 @@ bind_source(struct dial *d, int fd, size_t index, bool datagram)
 	}
 	a = &d->sources.v[i];
 	/* A port that lingers in TIME_WAIT can be used again. */
-	if (!datagram)
+	if (!s->config.datagram)
 		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on,
 		    sizeof(on));
 	if (bind(fd, &a->u.sa, a->len) == 0)
 		return true;
-	i = (size_t)errno;
+	sys = errno;
 	sock_format(a, name, sizeof(name));
+	if (s->config.source_port == NULL)
+		*strstr(name, " port ") = '\0';
 	(void)snprintf(phase, sizeof(phase), "cannot use source %s", name);
-	note_failure(d, index, (int)i, phase);
+	note_failure(d, index, sys, phase);
 	return false;
 }
 
@@ -257,7 +260,7 @@ open_attempt(struct sock *s, size_t index, int *fd, struct err *e)
 		return SK_ERROR;
 	if (s->config.datagram && family == AF_UNIX)
 		sys_autobind(*fd);
-	if (bind_source(d, *fd, index, s->config.datagram))
+	if (bind_source(s, *fd, index))
 		return SK_OK;
 	(void)close(*fd);
 	*fd = -1;

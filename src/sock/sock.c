@@ -240,20 +240,20 @@ move_error(struct sock *from, struct sock *to, int sys, struct sock **waits,
 	bool from_stream = from->kind == KIND_TCP ||
 	    from->kind == KIND_STREAM;
 
-	/* A pipe breaks with EPIPE, a stream read from with the others. */
-	*waits = broken && (!from_stream || sys == EPIPE) ? to : from;
-	if (!broken) {
-		/* EINVAL and its like, or EIO: let a plain call report it. */
+	*waits = broken && !from_stream ? to : from;
+	if (!broken || (from_stream && sys == EPIPE)) {
+		/*
+		 * EINVAL and its like, or EIO: let a plain call report it.
+		 * So too a pipe without a reader: splice(2) says EPIPE even
+		 * where the stream has ended and nothing would be written.
+		 */
 		from->no_move = true;
 		return SK_OK;
 	}
-	if (*waits == to && !from_stream)
+	if (*waits == to)
 		err_set(e, ERR_BROKEN, sys == EPIPE ? ECONNRESET : sys,
 		    to->name, "sending");
-	else if (*waits == to) {
-		err_set(e, ERR_LOCAL, sys, to->name, "%s", "");
-		e->quiet = true;
-	} else
+	else
 		err_set(e, ERR_BROKEN, sys, from->name, "receiving");
 	return SK_ERROR;
 }

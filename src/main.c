@@ -110,12 +110,14 @@ finish(enum sk_result r, struct err *e)
 	const struct err *p;
 	int status;
 
-	if (r == SK_INTERRUPTED)
+	if (r == SK_INTERRUPTED && intr_signal() != 0)
 		intr_die(intr_signal());
 	if (r == SK_OK && fflush(stdout) != 0) {
 		err_set(e, ERR_LOCAL, errno, "standard output", "%s", "");
-		e->quiet = errno == EPIPE;
+		e->quiet = e->sys == EPIPE;
 	}
+	if (r != SK_OK && e->code == ERR_NONE)
+		err_set(e, ERR_LOCAL, 0, "", "failed for an unknown reason");
 	for (p = e; p != NULL && p->code != ERR_NONE; p = p->next)
 		if (!p->quiet)
 			log_error("%s", err_format(p, text, sizeof(text)));

@@ -11,15 +11,16 @@ void
 err_set(struct err *e, enum err_code code, int sys, const char *who,
     const char *fmt, ...)
 {
+	struct err new = { .code = code, .sys = sys };
 	va_list ap;
 
-	err_clear(e);
-	e->code = code;
-	e->sys = sys;
-	(void)snprintf(e->who, sizeof(e->who), "%s", who);
+	/* who and the text may be parts of *e. */
+	(void)snprintf(new.who, sizeof(new.who), "%s", who);
 	va_start(ap, fmt);
-	(void)vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	(void)vsnprintf(new.text, sizeof(new.text), fmt, ap);
 	va_end(ap);
+	err_clear(e);
+	*e = new;
 }
 
 void

@@ -20,7 +20,7 @@ enum err_code {
 };
 
 enum {
-	ERR_WHO_MAX = 352,
+	ERR_WHO_MAX = 384,
 	ERR_TEXT_MAX = 256,
 };
 
@@ -34,14 +34,14 @@ struct err {
 };
 
 /*
- * Fill *e, which may hold an earlier reason (it is replaced). sys is an errno
- * value whose text is appended when the line is printed, or 0. who and the
- * text may be "". err_set takes no format when the text is fixed.
+ * Fill *e, which may hold an earlier reason (it is replaced, and who and the
+ * text may come from it). sys is an errno value whose text is appended when
+ * the line is printed, or 0. who and the text may be "".
  */
 void err_set(struct err *e, enum err_code code, int sys, const char *who,
     const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
-/* Out of memory; also used where a thread or descriptor cannot be had. */
+/* Fill *e with "cannot allocate memory" (ERR_LOCAL). */
 void err_no_memory(struct err *e);
 
 /* Append a copy of *more to the reasons of e, or become it if e is empty. */

@@ -2,18 +2,38 @@
 #include "base/intr_impl.h"
 
 #include <stdatomic.h>
-#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+enum { FDS_MAX = 80 };
 
 static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+static sigset_t handled;
+static int signal_fd = -1;
 static atomic_int caught;
 
-enum { SIGNALS = sizeof(signals) / sizeof(signals[0]) };
-
-static void
-on_signal(int sig)
+void
+intr_install(void)
 {
-	atomic_store(&caught, sig);
-	intr_wake();
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, old;
+	size_t i;
+
+	(void)sigaction(SIGPIPE, &ignore, NULL);
+	(void)sigaction(SIGXFSZ, &ignore, NULL);
+	(void)sigemptyset(&handled);
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (sigaction(signals[i], NULL, &old) == 0 &&
+		    old.sa_handler != SIG_IGN)
+			(void)sigaddset(&handled, signals[i]);
+	signal_fd = intr_prepare(&handled);
+}
+
+int
+intr_fd(void)
+{
+	return signal_fd;
 }
 
 int
@@ -23,25 +43,36 @@ intr_signal(void)
 }
 
 void
-intr_install(void)
+intr_note(void)
 {
-	struct sigaction act = { .sa_handler = SIG_IGN };
-	struct sigaction old;
-	sigset_t set;
-	size_t i;
+	atomic_store(&caught, intr_pending(&handled));
+}
 
-	(void)sigaction(SIGPIPE, &act, NULL);
-	(void)sigaction(SIGXFSZ, &act, NULL);
-	(void)sigemptyset(&set);
-	act.sa_handler = on_signal;
-	for (i = 0; i < SIGNALS; i++) {
-		if (sigaction(signals[i], NULL, &old) != 0 ||
-		    old.sa_handler == SIG_IGN)
-			continue;
-		(void)sigaction(signals[i], &act, NULL);
-		(void)sigaddset(&set, signals[i]);
+int
+intr_poll(struct pollfd *fds, nfds_t count, int64_t deadline_ns)
+{
+	struct pollfd stack[FDS_MAX], *all = stack;
+	int n;
+
+	if (count >= FDS_MAX)
+		all = malloc((count + 1) * sizeof(*all));
+	if (all == NULL)
+		return -1;
+	if (count > 0)
+		memcpy(all, fds, count * sizeof(*all));
+	all[count] = (struct pollfd){ .fd = signal_fd, .events = POLLIN };
+	do
+		n = poll(all, count + 1, clock_poll_ms(deadline_ns));
+	while (n < 0);
+	if (all[count].revents != 0) {
+		intr_note();
+		n = -1;
 	}
-	intr_prepare(&set);
+	if (count > 0)
+		memcpy(fds, all, count * sizeof(*all));
+	if (all != stack)
+		free(all);
+	return n;
 }
 
 bool

@@ -7,27 +7,27 @@
 #include <stdint.h>
 
 /*
- * Interruption by SIGINT, SIGTERM and SIGHUP. Their handler sets a flag and
- * does nothing else. They are blocked except while intr_poll (or a system
- * call that was given intr_mask) sleeps, so that none is missed between the
- * look at the flag and the sleep. A signal that was ignored when haul started
- * stays ignored. One file a platform: intr_linux.c, intr_posix.c.
+ * Interruption by SIGINT, SIGTERM and SIGHUP. A signal makes a descriptor
+ * readable, and whoever waits polls it too: so none is missed, neither before a
+ * wait nor while there is always something else to do. A signal that was
+ * ignored when haul started stays ignored. What differs between platforms is
+ * in intr_linux.c and intr_posix.c.
  */
 
-/* Install the handlers; SIGPIPE and SIGXFSZ become errors of the call. */
+/* Begin; SIGPIPE and SIGXFSZ become errors of the call from now on. */
 void intr_install(void);
 
-/* The signal that asked haul to end, or 0. */
+/* Readable from the first signal on, for ever; -1: not begun. */
+int intr_fd(void);
+
+/* The signal that asked haul to end, once a wait has seen it; or 0. */
 int intr_signal(void);
+
+/* To be called when intr_fd was readable: intr_signal tells from now on. */
+void intr_note(void);
 
 /* End the process by sig, as if it had never been handled. */
 void intr_die(int sig);
-
-/*
- * The signal mask to sleep with, for system calls that take one; NULL where
- * the signals are not blocked in the first place.
- */
-const sigset_t *intr_mask(void);
 
 /*
  * poll(2), to an absolute deadline. Returns the number of ready descriptors, 0

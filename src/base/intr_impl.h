@@ -3,12 +3,12 @@
 
 #include <signal.h>
 
-/* What intr.c asks of a platform; set holds the signals that are handled. */
+/* What intr.c asks of a platform. set holds the signals that interrupt. */
 
-/* Called once, with the handlers in place. */
-void intr_prepare(const sigset_t *set);
+/* The descriptor that they make readable, or -1; called once. */
+int intr_prepare(const sigset_t *set);
 
-/* Called in the handler; async-signal-safe, keeps errno. */
-void intr_wake(void);
+/* One that has come, or 0. */
+int intr_pending(const sigset_t *set);
 
 #endif

@@ -1,52 +1,34 @@
-/* Linux: ppoll(2) unblocks the signals just while it sleeps. */
+/*
+ * Linux: the signals stay blocked and pending, and a signalfd(2) that nobody
+ * reads tells all waiting threads. There is no handler at all.
+ */
 #define _GNU_SOURCE
-#include "base/intr.h"
 #include "base/intr_impl.h"
 
-#include <errno.h>
 #include <stddef.h>
-#include <time.h>
+#include <sys/signalfd.h>
 
-#include "base/clock.h"
-
-static sigset_t wait_mask;
-
-void
+int
 intr_prepare(const sigset_t *set)
 {
-	(void)pthread_sigmask(SIG_BLOCK, set, &wait_mask);
-}
+	int fd;
 
-void
-intr_wake(void)
-{
-}
-
-const sigset_t *
-intr_mask(void)
-{
-	return &wait_mask;
+	fd = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd != -1)
+		(void)pthread_sigmask(SIG_BLOCK, set, NULL);
+	return fd;
 }
 
 int
-intr_poll(struct pollfd *fds, nfds_t count, int64_t deadline_ns)
+intr_pending(const sigset_t *set)
 {
-	struct timespec ts, *limit = NULL;
-	int64_t left;
-	int n;
+	sigset_t pending;
+	int sig;
 
-	while (intr_signal() == 0) {
-		if (deadline_ns != CLOCK_NEVER) {
-			left = deadline_ns - clock_now_ns();
-			if (left < 0)
-				left = 0;
-			ts.tv_sec = (time_t)(left / CLOCK_SEC);
-			ts.tv_nsec = (long)(left % CLOCK_SEC);
-			limit = &ts;
-		}
-		n = ppoll(fds, count, limit, &wait_mask);
-		if (n >= 0 && intr_signal() == 0)
-			return n;
-	}
-	return -1;
+	(void)sigpending(&pending);
+	for (sig = 1; sig < NSIG; sig++)
+		if (sigismember(set, sig) == 1 &&
+		    sigismember(&pending, sig) == 1)
+			return sig;
+	return 0;
 }

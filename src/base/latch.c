@@ -38,7 +38,10 @@ latch_reset(struct latch *l)
 
 	if (!latch_is_set(l))
 		return;
-	/* The byte first: a set in between must find the flag unset. */
+	/*
+	 * The byte first. A set between the two finds the flag set and leaves
+	 * it at that: the caller looks at what there is afterwards.
+	 */
 	while (read(l->fd, &byte, 1) < 0 && errno == EINTR)
 		continue;
 	atomic_store(&l->set, false);

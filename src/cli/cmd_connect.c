@@ -47,15 +47,15 @@ cmd_connect(int argc, char **argv, struct err *e)
 	    .dial = DIAL_DEFAULTS, .relay = RELAY_DEFAULTS };
 	struct session s = { .cmd = &connect_command, .common = &o.common,
 	    .dial = &o.dial };
-	int operands, used;
+	int used;
 
-	if (!opt_parse(&connect_command, argc, argv, &o, &operands, e))
+	if (!opt_parse(&connect_command, argc, argv, &o, e))
 		return SK_ERROR;
 	if (session_told(&connect_command, &o.common))
 		return SK_OK;
-	if (!session_init(&s, argv + operands, false, SK_NONBLOCKING, &used,
+	if (!session_init(&s, argv + 1, false, SK_NONBLOCKING, &used,
 	    e) || !talk_check(&connect_command, &o.relay, &o.common, e) ||
-	    !session_no_more(&s, argv + operands + used, e))
+	    !session_no_more(&s, argv + 1 + used, e))
 		return SK_ERROR;
 	return talk(&s, &o.relay, e);
 }

@@ -47,15 +47,15 @@ cmd_listen(int argc, char **argv, struct err *e)
 	    .bind = BIND_DEFAULTS, .relay = RELAY_DEFAULTS };
 	struct session s = { .cmd = &listen_command, .common = &o.common,
 	    .bind = &o.bind };
-	int operands, used;
+	int used;
 
-	if (!opt_parse(&listen_command, argc, argv, &o, &operands, e))
+	if (!opt_parse(&listen_command, argc, argv, &o, e))
 		return SK_ERROR;
 	if (session_told(&listen_command, &o.common))
 		return SK_OK;
-	if (!session_init(&s, argv + operands, true, SK_NONBLOCKING, &used,
+	if (!session_init(&s, argv + 1, true, SK_NONBLOCKING, &used,
 	    e) || !talk_check(&listen_command, &o.relay, &o.common, e) ||
-	    !session_no_more(&s, argv + operands + used, e))
+	    !session_no_more(&s, argv + 1 + used, e))
 		return SK_ERROR;
 	return talk(&s, &o.relay, e);
 }

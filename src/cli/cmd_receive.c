@@ -73,14 +73,14 @@ cmd_receive(int argc, char **argv, struct err *e)
 	    .dial = DIAL_DEFAULTS, .bind = BIND_DEFAULTS };
 	struct session s = { .cmd = &receive_command, .common = &o.common,
 	    .dial = &o.dial, .bind = &o.bind };
-	int operands, used;
+	int used;
 
-	if (!opt_parse(&receive_command, argc, argv, &o, &operands, e))
+	if (!opt_parse(&receive_command, argc, argv, &o, e))
 		return SK_ERROR;
 	if (session_told(&receive_command, &o.common))
 		return SK_OK;
-	if (!session_init(&s, argv + operands, !o.connect, SK_BLOCKING, &used,
-	    e) || !session_no_more(&s, argv + operands + used, e))
+	if (!session_init(&s, argv + 1, !o.connect, SK_BLOCKING, &used,
+	    e) || !session_no_more(&s, argv + 1 + used, e))
 		return SK_ERROR;
 	return take(&s, e);
 }

@@ -80,18 +80,18 @@ cmd_send(int argc, char **argv, struct err *e)
 	    .dial = DIAL_DEFAULTS, .bind = BIND_DEFAULTS };
 	struct session s = { .cmd = &send_command, .common = &o.common,
 	    .dial = &o.dial, .bind = &o.bind };
-	int operands, used;
+	int used;
 
-	if (!opt_parse(&send_command, argc, argv, &o, &operands, e))
+	if (!opt_parse(&send_command, argc, argv, &o, e))
 		return SK_ERROR;
 	if (session_told(&send_command, &o.common))
 		return SK_OK;
-	if (!session_init(&s, argv + operands, o.listen, SK_BLOCKING, &used,
+	if (!session_init(&s, argv + 1, o.listen, SK_BLOCKING, &used,
 	    e))
 		return SK_ERROR;
 	if (o.datagram != DATAGRAM_DEFAULT && !o.common.address.udp) {
 		(void)opt_usage(&send_command, e, "--datagram needs --udp");
 		return SK_ERROR;
 	}
-	return deliver(&s, argv + operands + used, o.datagram, e);
+	return deliver(&s, argv + 1 + used, o.datagram, e);
 }

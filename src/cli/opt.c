@@ -14,6 +14,7 @@
 enum {
 	OPTIONS_MAX = 64,
 	FIRST_LONG = 256,	/* getopt's value of the first row */
+	OPERAND = 1,		/* and of an operand */
 	HELP_COLUMN = 27,
 };
 
@@ -108,6 +109,8 @@ fill_getopt(const struct rows *rows, struct option *longs, char *shorts)
 	const struct opt *o;
 	size_t i;
 
+	/* "-": operands come in order, POSIXLY_CORRECT or not. */
+	*shorts++ = '-';
 	*shorts++ = ':';
 	for (i = 0; i < rows->count; i++) {
 		o = rows->opt[i];
@@ -201,12 +204,12 @@ take(const struct opt_command *cmd, const struct rows *rows, int c,
 
 bool
 opt_parse(const struct opt_command *cmd, int argc, char **argv,
-    void *options, int *operands, struct err *e)
+    void *options, struct err *e)
 {
 	struct option longs[OPTIONS_MAX + 1];
-	char shorts[2 * OPTIONS_MAX + 2];
+	char shorts[2 * OPTIONS_MAX + 3];
 	struct rows rows;
-	int c;
+	int c, n = 1;
 
 	collect(cmd, &rows);
 	fill_getopt(&rows, longs, shorts);
@@ -214,10 +217,15 @@ opt_parse(const struct opt_command *cmd, int argc, char **argv,
 	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
 		if (c == '?' || c == ':')
 			return complain(cmd, &rows, c, argv, e);
-		if (!take(cmd, &rows, c, argv, options, e))
+		/* What getopt has passed can be overwritten. */
+		if (c == OPERAND)
+			argv[n++] = optarg;
+		else if (!take(cmd, &rows, c, argv, options, e))
 			return false;
 	}
-	*operands = optind;
+	while (optind < argc)
+		argv[n++] = argv[optind++];
+	argv[n] = NULL;
 	return true;
 }
 

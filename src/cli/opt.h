@@ -54,12 +54,12 @@ extern const struct opt_type
 
 /*
  * Parse argv, whose first element is the name of the subcommand, into options,
- * which holds the defaults. *operands is set to the first operand in argv
- * (options are accepted behind operands; "--" ends them). False with *e filled
- * for an unknown, abbreviated or ill-formed option.
+ * which holds the defaults. Options are accepted behind operands, "--" ends
+ * them; afterwards argv + 1 holds the operands alone, and a NULL.
+ * False with *e filled for an unknown, abbreviated or ill-formed option.
  */
 bool opt_parse(const struct opt_command *cmd, int argc, char **argv,
-    void *options, int *operands, struct err *e);
+    void *options, struct err *e);
 
 /* Fill *e with a usage error that points to the help of cmd. Returns false. */
 bool opt_usage(const struct opt_command *cmd, struct err *e, const char *fmt,

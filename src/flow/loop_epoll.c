@@ -40,6 +40,8 @@ loop_new(struct err *e)
 		free(l);
 		return NULL;
 	}
+	if (intr_fd() != -1)
+		(void)loop_watch(l, intr_fd(), POLLIN, NULL, e);
 	return l;
 }
 
@@ -114,13 +116,15 @@ loop_wait(struct loop *l, int64_t deadline_ns, struct loop_event *events,
 
 	if (max > EVENTS_MAX)
 		max = EVENTS_MAX;
-	do {
-		if (intr_signal() != 0)
-			return -1;
-		n = epoll_pwait(l->epoll_fd, ready, max,
-		    clock_poll_ms(deadline_ns), intr_mask());
-	} while (n < 0 || intr_signal() != 0);
+	do
+		n = epoll_wait(l->epoll_fd, ready, max,
+		    clock_poll_ms(deadline_ns));
+	while (n < 0);
 	for (i = 0; i < n; i++) {
+		if (ready[i].data.fd == intr_fd()) {
+			intr_note();
+			return -1;
+		}
 		events[i].fd = ready[i].data.fd;
 		events[i].events = (short)ready[i].events;
 		events[i].tag = l->fds[ready[i].data.fd].tag;

@@ -11,6 +11,9 @@
  */
 enum { PUMP_BUFFER = 256 * 1024 };
 
+/* What an attempt costs of the budget besides its bytes, which may be none. */
+enum { ATTEMPT_COST = 4096 };
+
 void
 pump_init(struct pump *p, struct sock *from, struct sock *to)
 {
@@ -21,6 +24,7 @@ pump_init(struct pump *p, struct sock *from, struct sock *to)
 	atomic_init(&p->bytes, 0);
 	atomic_init(&p->moved_ns, clock_now_ns());
 	atomic_init(&p->ended_ns, 0);
+	atomic_init(&p->pending, 0);
 }
 
 void
@@ -82,8 +86,9 @@ is_refusal(struct pump *p, enum sk_result r, struct err *e)
 }
 
 /*
- * LF to CRLF, from the raw bytes in the upper half of the free space to its
- * beginning; the writing never overtakes the reading.
+ * LF to CRLF, from len raw bytes at the end of the free space to its
+ * beginning. There is room for two bytes for each, so that the writing (at
+ * most 2 * i) never overtakes the reading (at least len + i).
  */
 static size_t
 expand_lines(struct pump *p, const char *raw, size_t len, char *out)
@@ -125,8 +130,8 @@ fill(struct pump *p, struct err *e)
 	room = make_room(p);
 	raw = p->buf + p->end;
 	if (p->crlf) {
-		raw += room / 2;
-		room -= room / 2;
+		raw += room - room / 2;
+		room /= 2;
 	}
 	if (p->unit == PUMP_CHUNK && !sock_is_datagram(p->from))
 		room = p->crlf ? PUMP_DATAGRAM_MAX / 2 : PUMP_DATAGRAM_MAX;
@@ -140,6 +145,7 @@ fill(struct pump *p, struct err *e)
 	if (p->crlf)
 		got = expand_lines(p, raw, got, p->buf + p->end);
 	p->end += got;
+	atomic_store(&p->pending, p->end - p->start);
 	p->whole = p->unit == PUMP_CHUNK;
 	touch(p);
 	if (p->refusal != NULL && sock_is_datagram(p->from)) {
@@ -167,6 +173,21 @@ next_unit(struct pump *p, size_t *len)
 	    *len > PUMP_DATAGRAM_MAX;
 }
 
+/*
+ * A refusal that is told by a send may have been that of the datagram before,
+ * and this one is to be sent again. The second time it is its own.
+ */
+static enum sk_result
+send_unit(struct pump *p, size_t len, size_t *put, struct err *e)
+{
+	enum sk_result r;
+
+	r = sock_send(p->to, p->buf + p->start, len, put, e);
+	if (is_refusal(p, r, e))
+		r = sock_send(p->to, p->buf + p->start, len, put, e);
+	return r;
+}
+
 static enum sk_result
 flush_unit(struct pump *p, size_t len, struct err *e)
 {
@@ -179,33 +200,29 @@ flush_unit(struct pump *p, size_t len, struct err *e)
 		    PUMP_DATAGRAM_MAX);
 		return blame(p, p->from, SK_IN, SK_ERROR);
 	}
-	r = sock_send(p->to, p->buf + p->start, len, &put, e);
-	if (is_refusal(p, r, e))
-		return SK_OK;
+	r = send_unit(p, len, &put, e);
 	if (r != SK_OK)
 		return blame(p, p->to, SK_OUT, r);
 	p->start += put;
+	atomic_store(&p->pending, p->end - p->start);
 	p->whole = false;
 	atomic_fetch_add(&p->bytes, put);
 	touch(p);
 	return SK_OK;
 }
 
-/* One read or one write. *spent grows by the bytes written. */
+/* One read or one write. */
 static enum sk_result
 copy(struct pump *p, size_t *spent, struct err *e)
 {
-	enum sk_result r;
 	size_t len;
 
 	if (!next_unit(p, &len)) {
 		p->whole = false;
 		return fill(p, e);
 	}
-	r = flush_unit(p, len, e);
-	if (r == SK_OK)
-		*spent += len;
-	return r;
+	*spent += len;
+	return flush_unit(p, len, e);
 }
 
 /* The same inside the kernel. */
@@ -243,15 +260,13 @@ flow(struct pump *p, size_t budget, size_t *spent, struct err *e)
 	return r == SK_EOF ? SK_OK : r;
 }
 
+/* SK_EOF: all is out. */
 static enum sk_result
 drain(struct pump *p, size_t *spent, struct err *e)
 {
 	size_t len;
 
-	if (next_unit(p, &len))
-		return copy(p, spent, e);
-	enter(p, PUMP_SHUTTING);
-	return SK_OK;
+	return next_unit(p, &len) ? copy(p, spent, e) : SK_EOF;
 }
 
 static enum sk_result
@@ -285,14 +300,18 @@ pump_step(struct pump *p, size_t budget, struct err *e)
 	enum sk_result r = SK_OK;
 	size_t spent = 0;
 
-	while (r == SK_OK && spent < budget)
+	for (; r == SK_OK && spent < budget; spent += ATTEMPT_COST)
 		switch ((enum pump_state)atomic_load(&p->state)) {
 		case PUMP_FLOWING:
 			r = flow(p, budget, &spent, e);
 			break;
 		case PUMP_DRAINING:
 			r = drain(p, &spent, e);
-			break;
+			if (r != SK_EOF)
+				break;
+			/* The owner lets go of the sink before it is shut. */
+			enter(p, PUMP_SHUTTING);
+			return SK_OK;
 		case PUMP_SHUTTING:
 			r = shut(p, e);
 			break;

@@ -46,13 +46,14 @@ struct pump {
 	bool hold;		/* do not tell the sink of the end */
 	bool no_move;		/* never inside the kernel */
 	struct refusal *refusal;	/* NULL: a refusal is an error */
-	struct latch *news;	/* set at a new state or refusal; NULL: none */
+	struct latch *news;	/* set at a new state or refusal */
 
 	/* For the owner, also from another thread. */
 	atomic_int state;		/* enum pump_state */
 	_Atomic uint64_t bytes;		/* that the sink has taken */
 	_Atomic int64_t moved_ns;	/* when it last took or gave some */
 	_Atomic int64_t ended_ns;	/* when the source ended; 0: not yet */
+	atomic_size_t pending;		/* bytes read and not yet taken */
 
 	/* For the owner, after a step that wants or fails. */
 	struct sock *waits;		/* whose call it was... */
@@ -69,8 +70,9 @@ struct pump {
 void pump_init(struct pump *p, struct sock *from, struct sock *to);
 
 /*
- * Move until done, or something is wanted, or budget bytes have moved.
- * SK_OK: the budget is spent. SK_EOF: done. A want, SK_TIMEOUT, SK_INTERRUPTED
+ * Move until done, or something is wanted, or the budget is spent (in bytes,
+ * and some for each attempt). SK_OK: to be continued: the budget is spent, or
+ * the pump is about to shut the sink. SK_EOF: done. A want, SK_TIMEOUT, SK_INTERRUPTED
  * or SK_ERROR (*e filled): of p->waits, side p->side.
  */
 enum sk_result pump_step(struct pump *p, size_t budget, struct err *e);

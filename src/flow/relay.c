@@ -15,6 +15,8 @@ enum {
 	/* ...and one that acknowledges nothing at all is given up. */
 	ACKNOWLEDGE_LIMIT_MS = 60 * 1000,
 	ACKNOWLEDGE_LOOK_MS = 1000,
+	/* How often in an idle time what is acknowledged is looked at. */
+	IDLE_LOOKS = 8,
 	/* A reader that has enough (tar) may leave just before the end. */
 	READER_GONE_MS = 500,
 };
@@ -23,6 +25,13 @@ bool
 relay_reader_gone(short revents)
 {
 	return (revents & (POLLERR | POLLHUP | POLLNVAL)) != 0;
+}
+
+bool
+relay_has_output(const struct relay *r)
+{
+	return r->down.state == LEG_RUNNING &&
+	    atomic_load(&r->down.pump.state) < PUMP_SHUTTING;
 }
 
 bool
@@ -41,6 +50,10 @@ relay_leg_stopped(struct leg *leg, enum sk_result result, struct err *e)
 	case SK_WANT_WRITE:
 		return true;
 	case SK_TIMEOUT:
+		leg->state = LEG_FAILED;
+		err_set(&leg->err, ERR_TIMEOUT, 0,
+		    sock_name(leg->pump.waits), "timed out");
+		return true;
 	case SK_INTERRUPTED:
 		break;
 	}
@@ -70,7 +83,30 @@ last_moved_ns(const struct relay *r)
 		up = atomic_load(&r->up.pump.moved_ns);
 	if (r->down.state != LEG_ABSENT)
 		down = atomic_load(&r->down.pump.moved_ns);
-	return up > down ? up : down;
+	if (down > up)
+		up = down;
+	return r->left_ns > up ? r->left_ns : up;
+}
+
+/* What the peer acknowledges has moved, though no call of ours shows it. */
+static void
+note_acknowledged(struct relay *r, int64_t now)
+{
+	long left;
+
+	if (r->up.state == LEG_ABSENT)
+		return;
+	left = sock_unacknowledged(r->peer);
+	if (left < r->left)
+		r->left_ns = now;
+	r->left = left;
+}
+
+static bool
+has_pending(const struct leg *leg)
+{
+	return leg->state == LEG_RUNNING &&
+	    atomic_load(&leg->pump.pending) > 0;
 }
 
 /*
@@ -97,8 +133,7 @@ judge_reader(struct relay *r, int64_t now, int64_t *wake, struct err *e)
 {
 	int64_t end = r->reader_gone_ns + READER_GONE_MS * CLOCK_MS;
 
-	if (r->reader_gone_ns == 0 || r->down.state != LEG_RUNNING ||
-	    atomic_load(&r->down.pump.state) >= PUMP_SHUTTING)
+	if (r->reader_gone_ns == 0 || !relay_has_output(r))
 		return VERDICT_GO_ON;
 	if (now < end) {
 		*wake = clock_min_ns(*wake, end);
@@ -124,6 +159,9 @@ judge_time(struct relay *r, int64_t now, int64_t *wake, struct err *e)
 		return fail_time(r, "nothing moved for the --idle-timeout",
 		    e);
 	*wake = clock_min_ns(*wake, idle);
+	if (r->left > 0)
+		*wake = clock_min_ns(*wake, clock_after_ns(now,
+		    r->config->idle_ns / IDLE_LOOKS + CLOCK_MS));
 	return VERDICT_GO_ON;
 }
 
@@ -151,7 +189,10 @@ judge_datagram(struct relay *r, int64_t now, int64_t *wake, struct err *e)
 		return VERDICT_FINISH;
 	if (linger < 0)
 		linger = DATAGRAM_LINGER_MS * CLOCK_MS;
+	/* Silence is what comes after the last answer was written. */
 	end = clock_after_ns(last_moved_ns(r), linger);
+	if (has_pending(&r->down))
+		end = clock_after_ns(now, linger);
 	if (now >= end)
 		return VERDICT_FINISH;
 	*wake = clock_min_ns(*wake, end);
@@ -173,9 +214,13 @@ judge_linger(struct relay *r, int64_t now, int64_t *wake, struct err *e)
 		*wake = clock_min_ns(*wake, end);
 		return VERDICT_GO_ON;
 	}
-	if (r->up.state == LEG_ENDED)
-		return VERDICT_FINISH;
-	return fail_time(r, "not everything was acknowledged by --linger", e);
+	if (r->up.state != LEG_ENDED)
+		return fail_time(r,
+		    "not everything was acknowledged within --linger", e);
+	if (has_pending(&r->down))
+		return fail_time(r,
+		    "not everything was written within --linger", e);
+	return VERDICT_FINISH;
 }
 
 /* The peer has to acknowledge something once in a while. */
@@ -183,16 +228,14 @@ static enum verdict
 judge_acknowledging(struct relay *r, int64_t now, int64_t *wake,
     struct err *e)
 {
-	long left;
+	int64_t since;
 
 	if (atomic_load(&r->up.pump.state) != PUMP_SETTLING)
 		return VERDICT_GO_ON;
-	left = sock_unacknowledged(r->peer);
-	if (r->left_ns == 0 || left < r->left) {
-		r->left = left;
-		r->left_ns = now;
-	}
-	if (now >= r->left_ns + ACKNOWLEDGE_LIMIT_MS * CLOCK_MS)
+	since = atomic_load(&r->up.pump.ended_ns);
+	if (r->left_ns > since)
+		since = r->left_ns;
+	if (now >= since + ACKNOWLEDGE_LIMIT_MS * CLOCK_MS)
 		return fail_time(r, "nothing was acknowledged for 60 s", e);
 	*wake = clock_min_ns(*wake, now + ACKNOWLEDGE_LOOK_MS * CLOCK_MS);
 	return VERDICT_GO_ON;
@@ -256,6 +299,7 @@ relay_judge(struct relay *r, int64_t *wake_ns, struct err *e)
 	enum verdict v;
 
 	*wake_ns = CLOCK_NEVER;
+	note_acknowledged(r, now);
 	v = judge_failures(r, e);
 	if (v == VERDICT_GO_ON)
 		v = judge_reader(r, now, wake_ns, e);
@@ -306,11 +350,10 @@ relay_run(const struct relay_config *config, struct sock *in,
 	err_clear(&r.down.err);
 	if (result != SK_OK)
 		return result;
+	/* There is nothing else to do meanwhile, whatever the mode. */
+	sock_set_mode(*peer, SK_BLOCKING);
 	sock_set_deadline(*peer, config->deadline_ns);
-	do
-		result = sock_close(peer, e);
-	while ((result == SK_WANT_READ || result == SK_WANT_WRITE) &&
-	    (result = sock_wait(*peer, SK_OUT, result)) == SK_OK);
+	result = sock_close(peer, e);
 	if (result == SK_TIMEOUT)
 		return fail_time(&r, "the run has taken its --timeout", e) ==
 		    VERDICT_FAIL ? SK_ERROR : SK_OK;

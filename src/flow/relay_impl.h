@@ -24,8 +24,8 @@ struct relay {
 	bool refusal_told;
 	bool input_stopped;	/* the terminal is not read any more */
 	int64_t reader_gone_ns;	/* since when nobody reads our output; 0: no */
-	long left;		/* unacknowledged, for the limit of send_only */
-	int64_t left_ns;	/* when it last became less */
+	long left;		/* what the peer had not acknowledged... */
+	int64_t left_ns;	/* ...and when that last became less */
 };
 
 enum verdict {
@@ -40,7 +40,7 @@ enum verdict {
  */
 enum verdict relay_judge(struct relay *r, int64_t *wake_ns, struct err *e);
 
-/* A leg has stopped with a result of its pump. False: interrupted. */
+/* A step of a leg has returned this result. False: interrupted. */
 bool relay_leg_stopped(struct leg *leg, enum sk_result result,
     struct err *e);
 
@@ -50,6 +50,9 @@ bool relay_leg_stopped(struct leg *leg, enum sk_result result,
  */
 enum sk_result relay_run_threads(struct relay *r, struct err *e);
 enum sk_result relay_run_loop(struct relay *r, struct err *e);
+
+/* Whether our output is still open: the down leg closes it when it shuts. */
+bool relay_has_output(const struct relay *r);
 
 /* Whether revents of sock_watch_fd say that the reader of our output left. */
 bool relay_reader_gone(short revents);

@@ -15,6 +15,7 @@ enum {
 /* What is polled for one leg or watched for the relay. */
 struct interest {
 	int fd;
+	unsigned generation;	/* of its socket */
 	short events;
 };
 
@@ -23,28 +24,26 @@ struct interests {
 	size_t count;
 };
 
-static void
-add(struct interests *set, int fd, short events)
-{
-	size_t i;
-
-	for (i = 0; i < set->count; i++)
-		if (set->v[i].fd == fd) {
-			set->v[i].events = (short)(set->v[i].events | events);
-			return;
-		}
-	set->v[set->count++] = (struct interest){ fd, events };
-}
-
-static bool
-has(const struct interests *set, int fd)
+static struct interest *
+find(struct interests *set, int fd)
 {
 	size_t i;
 
 	for (i = 0; i < set->count; i++)
 		if (set->v[i].fd == fd)
-			return true;
-	return false;
+			return &set->v[i];
+	return NULL;
+}
+
+static void
+add(struct interests *set, struct interest more)
+{
+	struct interest *known = find(set, more.fd);
+
+	if (known == NULL)
+		set->v[set->count++] = more;
+	else
+		known->events = (short)(known->events | more.events);
 }
 
 struct runner {
@@ -71,10 +70,34 @@ step(struct runner *run)
 	if (r == SK_WANT_READ || r == SK_WANT_WRITE) {
 		n = sock_pollfds(p->waits, p->side, r, fds);
 		for (i = 0; i < n; i++)
-			add(&run->wants, fds[i].fd, fds[i].events);
+			add(&run->wants, (struct interest){ fds[i].fd,
+			    sock_generation(p->waits), fds[i].events });
 		run->wake_ns = sock_wake_ns(p->waits, p->side);
 	}
 	return relay_leg_stopped(run->leg, r, &e);
+}
+
+/* The descriptor that tells when the reader of our output leaves, or -1. */
+static int
+output_fd(const struct relay *r)
+{
+	return relay_has_output(r) && r->reader_gone_ns == 0 ?
+	    sock_watch_fd(r->out) : -1;
+}
+
+static void
+wanted(struct relay *r, const struct runner *runs, struct interests *now)
+{
+	size_t i, j;
+	int fd = output_fd(r);
+
+	now->count = 0;
+	for (i = 0; i < 2; i++)
+		if (runs[i].leg->state == LEG_RUNNING && !runs[i].ready)
+			for (j = 0; j < runs[i].wants.count; j++)
+				add(now, runs[i].wants.v[j]);
+	if (fd != -1)
+		add(now, (struct interest){ fd, sock_generation(r->out), 0 });
 }
 
 /*
@@ -85,25 +108,28 @@ static bool
 watch(struct relay *r, struct loop *l, struct runner *runs,
     struct interests *old, struct err *e)
 {
-	struct interests now = { .count = 0 };
-	size_t i, j;
-	int fd;
+	struct interests now;
+	const struct interest *still;
+	size_t i;
+	int k;
 
-	for (i = 0; i < 2; i++)
-		if (runs[i].leg->state == LEG_RUNNING && !runs[i].ready)
-			for (j = 0; j < runs[i].wants.count; j++)
-				add(&now, runs[i].wants.v[j].fd,
-				    runs[i].wants.v[j].events);
-	if (r->down.state == LEG_RUNNING && r->reader_gone_ns == 0 &&
-	    (fd = sock_watch_fd(r->out)) != -1)
-		add(&now, fd, 0);
-	for (i = 0; i < old->count; i++)
-		if (!has(&now, old->v[i].fd))
+	wanted(r, runs, &now);
+	for (i = 0; i < old->count; i++) {
+		still = find(&now, old->v[i].fd);
+		if (still == NULL ||
+		    still->generation != old->v[i].generation)
 			loop_forget(l, old->v[i].fd);
-	for (i = 0; i < now.count; i++)
-		if (!loop_watch(l, now.v[i].fd, now.v[i].events, NULL, e) &&
-		    e->code != ERR_NONE)
+	}
+	for (i = 0; i < now.count; i++) {
+		if (loop_watch(l, now.v[i].fd, now.v[i].events, NULL, e))
+			continue;
+		if (e->code != ERR_NONE)
 			return false;
+		/* Always ready: whoever wants it need not wait. */
+		for (k = 0; k < 2; k++)
+			if (find(&runs[k].wants, now.v[i].fd) != NULL)
+				runs[k].ready = true;
+	}
 	*old = now;
 	return true;
 }
@@ -114,10 +140,10 @@ wake(struct relay *r, struct runner *runs, const struct loop_event *ev)
 	int i;
 
 	for (i = 0; i < 2; i++)
-		if (has(&runs[i].wants, ev->fd))
+		if (find(&runs[i].wants, ev->fd) != NULL)
 			runs[i].ready = true;
-	if (r->down.state == LEG_RUNNING && !has(&runs[1].wants, ev->fd) &&
-	    ev->fd == sock_watch_fd(r->out) && relay_reader_gone(ev->events))
+	if (ev->fd == output_fd(r) && relay_reader_gone(ev->events) &&
+	    find(&runs[1].wants, ev->fd) == NULL)
 		r->reader_gone_ns = clock_now_ns();
 }
 
@@ -141,6 +167,7 @@ run(struct relay *r, struct loop *l, struct runner *runs, struct err *e)
 {
 	struct loop_event events[EVENTS_MAX];
 	struct interests watched = { .count = 0 };
+	bool stopped;
 	int64_t wake_ns;
 	int i, n;
 
@@ -151,6 +178,7 @@ run(struct relay *r, struct loop *l, struct runner *runs, struct err *e)
 			    clock_now_ns() >= runs[i].wake_ns) &&
 			    !step(&runs[i]))
 				return SK_INTERRUPTED;
+		stopped = r->input_stopped;
 		switch (relay_judge(r, &wake_ns, e)) {
 		case VERDICT_FINISH:
 			return SK_OK;
@@ -159,8 +187,7 @@ run(struct relay *r, struct loop *l, struct runner *runs, struct err *e)
 		case VERDICT_GO_ON:
 			break;
 		}
-		if (r->input_stopped && atomic_load(
-		    &r->up.pump.state) == PUMP_FLOWING)
+		if (r->input_stopped && !stopped)
 			runs[0].ready = true;
 		if (!watch(r, l, runs, &watched, e))
 			return SK_ERROR;

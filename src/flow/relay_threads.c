@@ -8,7 +8,7 @@
 #include "base/intr.h"
 
 enum {
-	STEP_BUDGET = 16 * 1024 * 1024,
+	STEP_BUDGET = 1024 * 1024,
 	THREAD_STACK = 256 * 1024,
 };
 
@@ -66,14 +66,6 @@ join(struct worker *w)
 	w->joined = true;
 }
 
-/* Whether our output is still open: the down leg closes it when it shuts. */
-static bool
-has_output(struct relay *r)
-{
-	return r->down.state == LEG_RUNNING &&
-	    atomic_load(&r->down.pump.state) < PUMP_SHUTTING;
-}
-
 /* Sleep until there is news, our reader has gone, or wake_ns. */
 static bool
 look(struct relay *r, struct worker *workers, int output_fd,
@@ -82,14 +74,14 @@ look(struct relay *r, struct worker *workers, int output_fd,
 	struct latch *news = workers[0].news;
 	struct pollfd fds[] = {
 		{ .fd = news->fd, .events = POLLIN },
-		{ .fd = has_output(r) && r->reader_gone_ns == 0 ?
+		{ .fd = relay_has_output(r) && r->reader_gone_ns == 0 ?
 		    output_fd : -1 },
 	};
 	int i;
 
 	if (intr_poll(fds, 2, wake_ns) < 0)
 		return false;
-	if (relay_reader_gone(fds[1].revents) && has_output(r))
+	if (relay_reader_gone(fds[1].revents) && relay_has_output(r))
 		r->reader_gone_ns = clock_now_ns();
 	latch_reset(news);
 	for (i = 0; i < 2; i++) {

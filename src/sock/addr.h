@@ -17,7 +17,7 @@ enum {
 	ADDR_HOST_MAX = 256,	/* 255 bytes: RFC 1035 section 2.3.4 */
 	ADDR_PORT_MAX = 64,
 	ADDR_PATH_MAX = 107,	/* what fits into sun_path with its NUL */
-	ADDR_NAME_MAX = ADDR_HOST_MAX + ADDR_PORT_MAX + 16,
+	ADDR_NAME_MAX = ADDR_HOST_MAX + ADDR_PATH_MAX + 16,
 };
 
 struct addr {

@@ -9,19 +9,24 @@
 #include "base/clock.h"
 #include "sock/sys.h"
 
-enum { BUSY_RETRY_MS = 1 };
+enum { NO_BUFFER_RETRY_MS = 1 };
 
 /* Of a socket that came from a listener; others have no priv. */
-struct session {
+struct association {
 	struct sk_addr peer;
 	int early_fd;		/* still holds what came first; -1: read */
 	struct unix_path path;	/* where the peer sends to */
 };
 
+/*
+ * Nobody at the other end. For UDP this may change; a UNIX socket that was
+ * there and is closed never comes back.
+ */
 static enum sk_result
 fail(struct sock *s, int sys, const char *phase, struct err *e)
 {
-	err_set(e, ERR_CONNECT, sys, s->name, "%s", phase);
+	err_set(e, s->family == AF_UNIX ? ERR_BROKEN : ERR_CONNECT, sys,
+	    s->name, "%s", phase);
 	return SK_ERROR;
 }
 
@@ -102,7 +107,8 @@ open_beside(struct sock *s, const struct sk_addr *peer,
     const struct sk_addr *local)
 {
 	struct err ignored = { 0 };
-	int fd, on = 1;
+	int fd, on = 1, off = 0;
+	bool ok;
 
 	fd = sys_socket(peer->u.sa.sa_family, SOCK_DGRAM, 0);
 	if (fd == -1)
@@ -110,11 +116,15 @@ open_beside(struct sock *s, const struct sk_addr *peer,
 	/* The listener has taken the same options already. */
 	(void)sock_apply_options(s, SOCKOPT_CONNECT, fd, s->family, &ignored);
 	err_clear(&ignored);
-	if (setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &on,
+	ok = setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &on,
 	    sizeof(on)) == 0 &&
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
 	    bind(fd, &local->u.sa, local->len) == 0 &&
-	    connect(fd, &peer->u.sa, peer->len) == 0)
+	    connect(fd, &peer->u.sa, peer->len) == 0;
+	/* Nobody else is to share the port with us. */
+	(void)setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &off, sizeof(off));
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &off, sizeof(off));
+	if (ok)
 		return fd;
 	(void)close(fd);
 	return -1;
@@ -124,21 +134,21 @@ bool
 datagram_set_peer(struct sock *s, const struct sk_addr *peer,
     const struct sk_addr *local, struct unix_path *path, struct err *e)
 {
-	struct session *session = calloc(1, sizeof(*session));
+	struct association *association = calloc(1, sizeof(*association));
 	int fd;
 
-	if (session == NULL) {
+	if (association == NULL) {
 		err_no_memory(e);
 		return false;
 	}
-	session->peer = *peer;
-	session->early_fd = -1;
-	session->path = *path;
+	association->peer = *peer;
+	association->early_fd = -1;
+	association->path = *path;
 	*path->path = '\0';
-	s->priv = session;
+	s->priv = association;
 	fd = local->len > 0 ? open_beside(s, peer, local) : -1;
 	if (fd != -1) {
-		session->early_fd = s->fd;
+		association->early_fd = s->fd;
 		s->fd = fd;
 		return true;
 	}
@@ -149,35 +159,35 @@ datagram_set_peer(struct sock *s, const struct sk_addr *peer,
 }
 
 static bool
-is_peer(const struct session *session, const struct sk_addr *from)
+is_peer(const struct association *association, const struct sk_addr *from)
 {
-	return session == NULL || (from->len == session->peer.len &&
-	    memcmp(&from->u, &session->peer.u, from->len) == 0);
+	return association == NULL || (from->len == association->peer.len &&
+	    memcmp(&from->u, &association->peer.u, from->len) == 0);
 }
 
-/* What others had sent before this was a session is passed over. */
+/* What others had sent before this was an association is passed over. */
 static enum sk_result
 datagram_try_recv(struct sock *s, void *buf, size_t len, size_t *got,
     struct err *e)
 {
-	struct session *session = s->priv;
+	struct association *association = s->priv;
 	struct sk_addr from;
 	enum sk_result r;
 
-	while (session != NULL && session->early_fd != -1) {
-		r = receive(s, session->early_fd, buf, len, got, &from, e);
-		if (r == SK_OK && is_peer(session, &from))
+	while (association != NULL && association->early_fd != -1) {
+		r = receive(s, association->early_fd, buf, len, got, &from, e);
+		if (r == SK_OK && is_peer(association, &from))
 			return SK_OK;
 		if (r == SK_OK)
 			continue;
-		(void)close(session->early_fd);
-		session->early_fd = -1;
+		(void)close(association->early_fd);
+		association->early_fd = -1;
 		if (r == SK_ERROR)
 			return r;
 	}
 	do
 		r = receive(s, s->fd, buf, len, got, &from, e);
-	while (r == SK_OK && !is_peer(session, &from));
+	while (r == SK_OK && !is_peer(association, &from));
 	return r;
 }
 
@@ -198,7 +208,7 @@ datagram_try_send(struct sock *s, const void *buf, size_t len, size_t *put,
 		return SK_WANT_WRITE;
 	if (errno == ENOBUFS) {
 		sock_pause(s, SK_OUT, clock_now_ns() +
-		    BUSY_RETRY_MS * CLOCK_MS, true);
+		    NO_BUFFER_RETRY_MS * CLOCK_MS, true);
 		return SK_WANT_WRITE;
 	}
 	if (errno == EMSGSIZE) {
@@ -215,7 +225,7 @@ datagram_try_send(struct sock *s, const void *buf, size_t len, size_t *put,
 static enum sk_result
 datagram_try_drain(struct sock *s, struct err *e)
 {
-	int sys = sock_take_error(s);
+	int sys = sock_take_error(s->fd);
 
 	return sys == 0 ? SK_OK : fail(s, sys, "", e);
 }
@@ -223,14 +233,14 @@ datagram_try_drain(struct sock *s, struct err *e)
 static void
 datagram_release(struct sock *s)
 {
-	struct session *session = s->priv;
+	struct association *association = s->priv;
 
-	if (session == NULL)
+	if (association == NULL)
 		return;
-	if (session->early_fd != -1)
-		(void)close(session->early_fd);
-	unix_remove(&session->path);
-	free(session);
+	if (association->early_fd != -1)
+		(void)close(association->early_fd);
+	unix_remove(&association->path);
+	free(association);
 }
 
 const struct transport transport_datagram = {

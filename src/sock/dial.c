@@ -14,7 +14,7 @@
 enum {
 	STAGGER_MS = 250,	/* RFC 8305 section 5 */
 	LIVE_MAX = 32,
-	BUSY_RETRY_MS = 10,
+	BACKLOG_RETRY_MS = 10,	/* of a UNIX listener with a full backlog */
 };
 
 struct attempt {
@@ -163,7 +163,8 @@ bind_source(struct sock *s, int fd, size_t index)
 	struct dial *d = s->priv;
 	int on = 1, family = d->addrs.v[index].u.sa.sa_family, sys;
 	const struct sk_addr *a;
-	char name[ADDR_NAME_MAX], phase[ADDR_NAME_MAX + 32];
+	char phase[ADDR_NAME_MAX + 32];
+	struct sk_name name;
 	size_t i;
 
 	if (d->sources.count == 0)
@@ -183,10 +184,10 @@ bind_source(struct sock *s, int fd, size_t index)
 	if (bind(fd, &a->u.sa, a->len) == 0)
 		return true;
 	sys = errno;
-	sock_format(a, name, sizeof(name));
-	if (s->config.source_port == NULL)
-		*strstr(name, " port ") = '\0';
-	(void)snprintf(phase, sizeof(phase), "cannot use source %s", name);
+	sock_split(a, &name);
+	(void)snprintf(phase, sizeof(phase), "cannot use source %s%s%s",
+	    name.host, s->config.source_port != NULL ? " port " : "",
+	    s->config.source_port != NULL ? s->config.source_port : "");
 	note_failure(d, index, sys, phase);
 	return false;
 }
@@ -212,8 +213,17 @@ met_itself(int fd)
 	    memcmp(&local.u, &peer.u, local.len) == 0;
 }
 
+/* How an attempt stands. */
+enum outcome {
+	CONNECTED,
+	UNDER_WAY,
+	FAILED,		/* and noted among the reasons */
+	LATER,		/* nobody is to blame: try it again */
+	HOPELESS,	/* *e is filled: no other address could do better */
+};
+
 /* The race is won by fd: all the others are closed. */
-static enum sk_result
+static enum outcome
 win(struct sock *s, size_t index, int fd)
 {
 	struct dial *d = s->priv;
@@ -226,11 +236,11 @@ win(struct sock *s, size_t index, int fd)
 	dial_free(d);
 	sock_become(s, s->config.datagram ? &transport_datagram :
 	    &transport_stream, fd);
-	return SK_OK;
+	return CONNECTED;
 }
 
 /* A connect(2) that ended, well or not; its descriptor is ours. */
-static enum sk_result
+static enum outcome
 settle(struct sock *s, size_t index, int fd, int sys)
 {
 	if (sys == 0 && !s->config.datagram && met_itself(fd))
@@ -239,53 +249,47 @@ settle(struct sock *s, size_t index, int fd, int sys)
 		return win(s, index, fd);
 	note_failure(s->priv, index, sys, "");
 	(void)close(fd);
-	return SK_WANT_WRITE;
+	return FAILED;
 }
 
-static enum sk_result
+/* A socket that is ready to connect: UNDER_WAY, or why there is none. */
+static enum outcome
 open_attempt(struct sock *s, size_t index, int *fd, struct err *e)
 {
 	struct dial *d = s->priv;
 	int family = d->addrs.v[index].u.sa.sa_family;
 
-	*fd = sock_open_fd(s, family, e);
+	*fd = sock_open_fd(s, family, false, e);
 	if (*fd == -1) {
 		if (e->code == ERR_USAGE)
-			return SK_ERROR;
+			return HOPELESS;
 		note_failure(d, index, e->sys, e->text);
 		err_clear(e);
-		return SK_WANT_WRITE;
+		return FAILED;
 	}
 	if (!sock_apply_options(s, SOCKOPT_CONNECT, *fd, family, e))
-		return SK_ERROR;
+		return HOPELESS;
 	if (s->config.datagram && family == AF_UNIX)
 		sys_autobind(*fd);
-	if (bind_source(s, *fd, index))
-		return SK_OK;
-	(void)close(*fd);
-	*fd = -1;
-	return SK_WANT_WRITE;
+	return bind_source(s, *fd, index) ? UNDER_WAY : FAILED;
 }
 
-/*
- * Start with the next address. SK_OK: connected; SK_WANT_WRITE: under way, or
- * failed and noted; SK_ERROR: no other address could do better.
- */
-static enum sk_result
+/* Start with the next address. */
+static enum outcome
 start_attempt(struct sock *s, struct err *e)
 {
 	struct dial *d = s->priv;
 	size_t index = d->next++;
 	const struct sk_addr *a = &d->addrs.v[index];
-	enum sk_result r;
+	enum outcome o;
 	int fd = -1;
 
 	d->next_start_ns = clock_now_ns() + STAGGER_MS * CLOCK_MS;
-	r = open_attempt(s, index, &fd, e);
-	if (r != SK_OK) {
+	o = open_attempt(s, index, &fd, e);
+	if (o != UNDER_WAY) {
 		if (fd != -1)
 			(void)close(fd);
-		return r;
+		return o;
 	}
 	if (connect(fd, &a->u.sa, a->len) == 0)
 		return settle(s, index, fd, 0);
@@ -293,28 +297,17 @@ start_attempt(struct sock *s, struct err *e)
 		/* A full backlog, and poll(2) does not tell when it is not. */
 		(void)close(fd);
 		d->next--;
-		d->next_start_ns = clock_now_ns() + BUSY_RETRY_MS * CLOCK_MS;
-		return SK_WANT_READ;
+		d->next_start_ns = clock_now_ns() + BACKLOG_RETRY_MS * CLOCK_MS;
+		return LATER;
 	}
 	if (errno != EINPROGRESS)
 		return settle(s, index, fd, errno);
 	d->live[d->live_count++] = (struct attempt){ fd, index };
-	return SK_WANT_WRITE;
+	return UNDER_WAY;
 }
 
-static int
-attempt_error(int fd)
-{
-	socklen_t len = sizeof(int);
-	int sys = 0;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &sys, &len) != 0)
-		return errno;
-	return sys;
-}
-
-/* Look after those under way. SK_OK: one of them is connected. */
-static enum sk_result
+/* Look after those under way. True: one of them is connected. */
+static bool
 check_attempts(struct sock *s)
 {
 	struct dial *d = s->priv;
@@ -326,45 +319,47 @@ check_attempts(struct sock *s)
 		fds[i] = (struct pollfd){ .fd = d->live[i].fd,
 		    .events = POLLOUT };
 	if (d->live_count == 0 || poll(fds, (nfds_t)d->live_count, 0) <= 0)
-		return SK_WANT_WRITE;
+		return false;
 	for (i = d->live_count; i-- > 0;) {
 		if (fds[i].revents == 0)
 			continue;
 		done = d->live[i];
 		d->live[i] = d->live[--d->live_count];
 		if (settle(s, done.index, done.fd,
-		    attempt_error(done.fd)) == SK_OK)
-			return SK_OK;
+		    sock_take_error(done.fd)) == CONNECTED)
+			return true;
 		d->next_start_ns = 0;	/* the next one need not wait */
 	}
-	return SK_WANT_WRITE;
+	return false;
 }
 
 static enum sk_result
 dial_try(struct sock *s, struct err *e)
 {
 	struct dial *d = s->priv;
+	enum outcome o = UNDER_WAY;
 	enum sk_result r;
 
 	r = resolve_all(d, e);
 	if (r != SK_OK)
 		return r;
-	if (check_attempts(s) == SK_OK)
+	if (check_attempts(s))
 		return SK_OK;
-	while (d->next < d->addrs.count && d->live_count < LIVE_MAX &&
-	    (d->live_count == 0 || clock_now_ns() >= d->next_start_ns)) {
-		r = start_attempt(s, e);
-		if (r == SK_OK || r == SK_ERROR)
-			return r;
-		if (r == SK_WANT_READ)
-			break;
+	while (o != LATER && d->next < d->addrs.count &&
+	    d->live_count < LIVE_MAX && (d->live_count == 0 ||
+	    clock_now_ns() >= d->next_start_ns)) {
+		o = start_attempt(s, e);
+		if (o == CONNECTED)
+			return SK_OK;
+		if (o == HOPELESS)
+			return SK_ERROR;
 	}
 	if (d->next == d->addrs.count && d->live_count == 0) {
 		err_move(e, &d->failed);
 		return SK_ERROR;
 	}
-	sock_pause(s, SK_OUT, d->next < d->addrs.count ? d->next_start_ns :
-	    CLOCK_NEVER, false);
+	if (d->next < d->addrs.count && d->live_count < LIVE_MAX)
+		sock_pause(s, SK_OUT, d->next_start_ns, false);
 	return SK_WANT_WRITE;
 }
 

@@ -12,7 +12,8 @@
 /*
  * What a transport can do. Each function makes one attempt and returns SK_OK,
  * SK_EOF, a want, or SK_ERROR with *e filled; none waits, none knows the mode
- * or the deadline. NULL means that there is nothing to do: SK_OK.
+ * or the deadline. NULL means that there is nothing to do (SK_OK), but for
+ * accept, recv and send, which must not be called then.
  */
 struct transport {
 	bool datagram;
@@ -69,6 +70,7 @@ struct sock {
 	enum sk_mode mode;
 	enum sk_kind kind;
 	int fd;			/* -1: none, or not one alone */
+	unsigned generation;	/* how often fd was replaced */
 	int family;
 	int64_t deadline_ns;
 	/* Set by an attempt that wants time to pass, not (only) an event. */
@@ -122,7 +124,17 @@ bool sock_disarm(struct sock *s, struct err *e);
 bool sock_apply_options(const struct sock *s, enum sockopt_stage stage,
     int fd, int family, struct err *e);
 
-/* The address of the socket as text: "192.0.2.7 port 80". */
+/*
+ * An address as text, in its parts: host and port, "vsock CID" and port, or
+ * "unix:" and the path.
+ */
+struct sk_name {
+	char host[ADDR_HOST_MAX];
+	char port[ADDR_PATH_MAX + 2];
+};
+void sock_split(const struct sk_addr *a, struct sk_name *name);
+
+/* And as messages show it: "192.0.2.7 port 80", "unix:/run/x". */
 void sock_format(const struct sk_addr *a, char *name, size_t size);
 
 extern const struct transport transport_new, transport_stream,
@@ -160,11 +172,15 @@ enum sk_result unix_bind(int fd, const struct sk_addr *a, int mode,
     struct unix_path *made, struct err *e);
 void unix_remove(struct unix_path *made);
 
+/* The pending error of a socket as an errno value, cleared by asking. */
+int sock_take_error(int fd);
+
 /* Fill *e with "cannot bind" and its reason; returns SK_ERROR. */
 enum sk_result sock_bind_error(const struct sk_addr *a, int sys,
     const char *phase, struct err *e);
 
-/* A socket of the family and type of a config, with "mptcp" if asked for. */
-int sock_open_fd(const struct sock *s, int family, struct err *e);
+/* A new descriptor of a family for s, or -1 with *e filled. */
+int sock_open_fd(const struct sock *s, int family, bool listens,
+    struct err *e);
 
 #endif

@@ -13,7 +13,7 @@
 enum { PORT_TRIES = 20 };
 
 struct listener {
-	struct resolve *resolve;	/* NULL: listening */
+	struct resolve *resolve;
 	struct sk_addrs addrs;
 	int fds[SK_LISTEN_MAX];
 	size_t count, turn;
@@ -151,7 +151,7 @@ open_one(struct sock *s, struct sk_addr *a, struct err *e)
 	struct listener *l = s->priv;
 	int fd;
 
-	fd = sock_open_fd(s, a->u.sa.sa_family, e);
+	fd = sock_open_fd(s, a->u.sa.sa_family, true, e);
 	if (fd == -1)
 		return e->code == ERR_USAGE ? SK_ERROR :
 		    sock_bind_error(a, e->sys, e->text, e);
@@ -172,16 +172,17 @@ is_missing(const struct err *e)
 }
 
 /*
- * Bind all addresses. With port 0 the first one gets a port from the kernel
- * and the others the same; SK_WANT_READ if one of them has it taken.
+ * Bind all addresses; *first is the first one that this machine has. With port
+ * 0 it gets a port from the kernel, and the others the same; *again tells that
+ * one of them has it taken, and that another port may do.
  */
 static enum sk_result
-open_all(struct sock *s, struct err *e)
+open_all(struct sock *s, struct sk_addr *first, bool *again, struct err *e)
 {
 	struct listener *l = s->priv;
 	in_port_t port = get_port(&l->addrs.v[0]);
 	bool chosen = port != 0;
-	struct sk_addr a, first = { 0 };
+	struct sk_addr a;
 	struct err missing = { 0 };
 	size_t i;
 
@@ -190,14 +191,15 @@ open_all(struct sock *s, struct err *e)
 		set_port(&a, port);
 		if (open_one(s, &a, e) == SK_OK) {
 			if (l->count == 1)
-				first = a;
+				*first = a;
 			port = get_port(&a);
 		} else if (is_missing(e))
 			err_append(&missing, e);
 		else {
 			err_clear(&missing);
-			return l->count > 0 && !chosen &&
-			    e->sys == EADDRINUSE ? SK_WANT_READ : SK_ERROR;
+			*again = l->count > 0 && !chosen &&
+			    e->sys == EADDRINUSE;
+			return SK_ERROR;
 		}
 	}
 	if (l->count == 0) {
@@ -206,46 +208,43 @@ open_all(struct sock *s, struct err *e)
 	}
 	err_clear(&missing);
 	err_clear(e);
-	l->addrs.v[0] = first;
 	return SK_OK;
 }
 
 static void
-describe(struct sock *s)
+describe(struct sock *s, const struct sk_addr *bound)
 {
 	struct listener *l = s->priv;
-	char *port;
+	struct sk_name name;
 
-	sock_format(&l->addrs.v[0], s->name, sizeof(s->name));
-	(void)snprintf(l->ready_line, sizeof(l->ready_line), "%s", s->name);
-	port = strstr(l->ready_line, " port ");
-	if (port == NULL) {
-		(void)snprintf(l->ready_port, sizeof(l->ready_port), "%s",
-		    l->ready_line + strlen("unix:"));
-		return;
-	}
-	(void)snprintf(l->ready_port, sizeof(l->ready_port), "%s",
-	    port + strlen(" port "));
-	memmove(port + 1, port + strlen(" port "),
-	    strlen(port + strlen(" port ")) + 1);
+	sock_format(bound, s->name, sizeof(s->name));
+	sock_split(bound, &name);
+	(void)snprintf(l->ready_line, sizeof(l->ready_line), "%s%s%s",
+	    name.host, bound->u.sa.sa_family == AF_UNIX ? "" : " ",
+	    name.port);
+	(void)snprintf(l->ready_port, sizeof(l->ready_port), "%s", name.port);
 }
 
 static enum sk_result
 listen_try(struct sock *s, struct err *e)
 {
 	struct listener *l = s->priv;
+	struct sk_addr bound = { 0 };
 	enum sk_result r;
 	int tries = 0;
+	bool again;
 
 	r = resolve_try(l->resolve, &l->addrs, e);
 	if (r != SK_OK)
 		return r;
-	while ((r = open_all(s, e)) == SK_WANT_READ && ++tries < PORT_TRIES)
+	do {
 		close_all(l);
-	if (r != SK_OK)
-		return SK_ERROR;
-	describe(s);
-	return SK_OK;
+		again = false;
+		r = open_all(s, &bound, &again, e);
+	} while (again && ++tries < PORT_TRIES);
+	if (r == SK_OK)
+		describe(s, &bound);
+	return r;
 }
 
 static size_t

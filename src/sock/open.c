@@ -121,36 +121,64 @@ sock_become(struct sock *s, const struct transport *tr, int fd)
 	}
 }
 
+static void
+split_unix(const struct sk_addr *a, struct sk_name *name)
+{
+	size_t offset = offsetof(struct sockaddr_un, sun_path);
+	const char *path = a->u.un.sun_path;
+	bool abstract;
+
+	(void)snprintf(name->host, sizeof(name->host), "unix:");
+	if (a->len <= offset)
+		return;
+	abstract = *path == '\0';
+	(void)snprintf(name->port, sizeof(name->port), "%s%.*s",
+	    abstract ? "@" : "", (int)(a->len - offset - abstract),
+	    path + abstract);
+}
+
+void
+sock_split(const struct sk_addr *a, struct sk_name *name)
+{
+	char host[NI_MAXHOST], port[NI_MAXSERV];
+
+	memset(name, 0, sizeof(*name));
+	if (a->u.sa.sa_family == AF_UNIX)
+		split_unix(a, name);
+	else if (!vsock_split(a, name) && getnameinfo(&a->u.sa, a->len, host,
+	    sizeof(host), port, sizeof(port),
+	    NI_NUMERICHOST | NI_NUMERICSERV) == 0) {
+		(void)snprintf(name->host, sizeof(name->host), "%.*s",
+		    ADDR_HOST_MAX - 1, host);
+		(void)snprintf(name->port, sizeof(name->port), "%.*s",
+		    ADDR_PORT_MAX - 1, port);
+	}
+}
+
 void
 sock_format(const struct sk_addr *a, char *name, size_t size)
 {
-	char host[NI_MAXHOST], port[NI_MAXSERV];
-	size_t offset = offsetof(struct sockaddr_un, sun_path);
+	struct sk_name parts;
 
-	if (a->u.sa.sa_family == AF_UNIX) {
-		if (a->len <= offset)
-			(void)snprintf(name, size, "unix:");
-		else if (a->u.un.sun_path[0] == '\0')
-			(void)snprintf(name, size, "unix:@%.*s",
-			    (int)(a->len - offset - 1),
-			    a->u.un.sun_path + 1);
-		else
-			(void)snprintf(name, size, "unix:%.*s",
-			    (int)(a->len - offset), a->u.un.sun_path);
-	} else if (!vsock_format(a, name, size) &&
-	    getnameinfo(&a->u.sa, a->len, host, sizeof(host), port,
-	    sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) == 0)
-		(void)snprintf(name, size, "%.256s port %.16s", host, port);
+	sock_split(a, &parts);
+	(void)snprintf(name, size, "%s%s%s", parts.host,
+	    a->u.sa.sa_family == AF_UNIX ? "" : " port ", parts.port);
 }
 
 int
-sock_open_fd(const struct sock *s, int family, struct err *e)
+sock_open_fd(const struct sock *s, int family, bool listens, struct err *e)
 {
+	const struct sockopt_kind kind = {
+		.listens = listens,
+		.datagram = s->config.datagram,
+		.both_families = s->config.family == AF_UNSPEC &&
+		    *s->addr.host == '\0',
+		.family = family,
+	};
 	int fd, protocol = 0;
 
 	if (s->config.options != NULL) {
-		if (!sockopt_check(s->config.options, family,
-		    s->config.datagram, s->name, e))
+		if (!sockopt_check(s->config.options, &kind, s->name, e))
 			return -1;
 		protocol = sockopt_protocol(s->config.options);
 	}
@@ -176,12 +204,12 @@ sock_bind_error(const struct sk_addr *a, int sys, const char *phase,
 }
 
 int
-sock_take_error(struct sock *s)
+sock_take_error(int fd)
 {
 	socklen_t len = sizeof(int);
 	int sys = 0;
 
-	if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &sys, &len) != 0)
-		return errno == ENOTSOCK ? 0 : errno;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &sys, &len) != 0)
+		return errno;
 	return sys;
 }

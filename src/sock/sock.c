@@ -206,8 +206,9 @@ sock_can_move(const struct sock *from, const struct sock *to)
 }
 
 /*
- * Which of the two was not ready. If both are again and again, the kernel
- * cannot do it after all (an urgent byte): the bytes go by memory.
+ * Which of the two was not ready? If both are by now, the move is to be tried
+ * again (SK_OK with nothing moved); if that happens again and again, the
+ * kernel cannot do it after all (an urgent byte), and the bytes go by memory.
  */
 static enum sk_result
 move_want(struct sock *from, struct sock *to, struct sock **waits)
@@ -218,16 +219,16 @@ move_want(struct sock *from, struct sock *to, struct sock **waits)
 	};
 
 	(void)poll(fds, 2, 0);
-	if (fds[0].revents != 0 && to->fd != -1 && fds[1].revents == 0) {
+	if (fds[0].revents == 0) {
+		*waits = from;
+		return SK_WANT_READ;
+	}
+	if (to->fd != -1 && fds[1].revents == 0) {
 		*waits = to;
 		return SK_WANT_WRITE;
 	}
-	if (fds[0].revents != 0 && ++from->stalls == STALLS_MAX) {
-		from->no_move = true;
-		return SK_OK;
-	}
-	*waits = from;
-	return SK_WANT_READ;
+	from->no_move = ++from->stalls == STALLS_MAX;
+	return SK_OK;
 }
 
 static enum sk_result
@@ -304,7 +305,8 @@ sock_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
 long
 sock_unacknowledged(const struct sock *s)
 {
-	return s->kind == KIND_TCP ? sys_unacknowledged(s->fd) : 0;
+	return s->kind == KIND_TCP || s->kind == KIND_STREAM ?
+	    sys_unacknowledged(s->fd) : 0;
 }
 
 static void
@@ -370,6 +372,12 @@ sock_stop_input(struct sock *s)
 	atomic_store(&s->input_stopped, true);
 	if (s->stop != NULL)
 		latch_set(s->stop);
+}
+
+unsigned
+sock_generation(const struct sock *s)
+{
+	return s->generation;
 }
 
 bool

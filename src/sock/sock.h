@@ -114,8 +114,8 @@ enum sk_result sock_send(struct sock *s, const void *buf, size_t len,
 /*
  * Move up to max bytes from one to the other inside the kernel; *moved is
  * their number, and *waits the socket that a want or an error belongs to.
- * SK_EOF at the end of from. SK_OK with 0 moved: the kernel cannot do it for
- * this pair, and sock_can_move says so from then on.
+ * SK_EOF at the end of from. SK_OK with 0 moved: to be tried again, if
+ * sock_can_move does not say by now that the kernel cannot do it for the pair.
  */
 enum sk_result sock_move(struct sock *from, struct sock *to, size_t max,
     size_t *moved, struct sock **waits, struct err *e);
@@ -131,8 +131,8 @@ enum sk_result sock_shutdown_write(struct sock *s, struct err *e);
 enum sk_result sock_drain(struct sock *s, struct err *e);
 
 /*
- * How many bytes of a TCP connection (a half-close counts as one) the peer has
- * not acknowledged; -1 where the system does not tell.
+ * How many bytes of a stream the peer has not acknowledged (TCP, where a
+ * half-close counts as one) or not read (UNIX); -1 where nobody can tell.
  */
 long sock_unacknowledged(const struct sock *s);
 
@@ -177,6 +177,12 @@ size_t sock_pollfds(const struct sock *s, enum sk_side side,
 int64_t sock_wake_ns(const struct sock *s, enum sk_side side);
 
 /*
+ * Changes when a descriptor of the socket has been closed for another one,
+ * which may have the same number.
+ */
+unsigned sock_generation(const struct sock *s);
+
+/*
  * Wait as a blocking call would, for a caller of a non-blocking one: SK_OK
  * when it is to be repeated, or SK_TIMEOUT, SK_INTERRUPTED.
  */
@@ -188,9 +194,6 @@ enum sk_result sock_wait(struct sock *s, enum sk_side side,
  * stream has gone; -1 if it cannot tell.
  */
 int sock_watch_fd(const struct sock *s);
-
-/* The pending error of a connection as an errno value, cleared by asking. */
-int sock_take_error(struct sock *s);
 
 bool sock_is_datagram(const struct sock *s);
 bool sock_is_terminal(const struct sock *s);

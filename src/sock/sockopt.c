@@ -7,6 +7,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -30,7 +31,7 @@ static const struct sockopt_def portable[] = {
 	{ "sndbuf", FORM_NUMBER, ALL, SOL_SOCKET, SO_SNDBUF,
 	    ANY_FAMILY, 0, 0, 0, "send buffer, bytes" },
 	{ "linger", FORM_SECONDS, SOCKOPT_CLOSE, SOL_SOCKET, SO_LINGER,
-	    ANY_FAMILY, 0, 0, 0, "seconds that the final close may wait" },
+	    INET_ONLY, 0, 0, 0, "seconds that the final close may wait" },
 	{ "mss", FORM_NUMBER, BEFORE, IPPROTO_TCP, TCP_MAXSEG,
 	    INET_ONLY, 0, 0, 0, "largest TCP segment, bytes" },
 	{ "ttl", FORM_NUMBER, ALL, IPPROTO_IP, IP_TTL,
@@ -174,36 +175,55 @@ locate(const struct sockopt_def *def, int family, int *level, int *option)
 	return inet;
 }
 
-/* Join a multicast group (RFC 3678), "GROUP" or "GROUP%INTERFACE". */
-static int
-join_group(int fd, int family, const char *text)
+/* "GROUP" or "GROUP%INTERFACE" (RFC 3678); false with errno. */
+static bool
+parse_group(const char *text, struct group_req *req)
 {
-	struct addrinfo hints = { .ai_family = family,
-	    .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_DGRAM };
+	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST,
+	    .ai_socktype = SOCK_DGRAM };
 	struct addrinfo *ai = NULL;
-	struct group_req req = { 0 };
 	char group[GROUP_TEXT_MAX];
 	char *zone;
-	int r;
 
-	(void)strncpy(group, text, sizeof(group) - 1);
-	group[sizeof(group) - 1] = '\0';
+	memset(req, 0, sizeof(*req));
+	(void)snprintf(group, sizeof(group), "%s", text);
 	zone = strchr(group, '%');
 	if (zone != NULL) {
 		*zone = '\0';
-		req.gr_interface = if_nametoindex(zone + 1);
-		if (req.gr_interface == 0)
-			return -1;
+		req->gr_interface = if_nametoindex(zone + 1);
+		if (req->gr_interface == 0)
+			return false;
 	}
 	if (getaddrinfo(group, NULL, &hints, &ai) != 0) {
 		errno = EINVAL;
-		return -1;
+		return false;
 	}
-	memcpy(&req.gr_group, ai->ai_addr, ai->ai_addrlen);
+	memcpy(&req->gr_group, ai->ai_addr, ai->ai_addrlen);
 	freeaddrinfo(ai);
-	r = setsockopt(fd, family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP,
+	return true;
+}
+
+/* AF_UNSPEC if it is no group at all. */
+static int
+group_family(const char *text)
+{
+	struct group_req req;
+
+	return parse_group(text, &req) ? req.gr_group.ss_family : AF_UNSPEC;
+}
+
+/* Join a multicast group; one of the other family is none of ours. */
+static int
+join_group(int fd, int family, const char *text)
+{
+	struct group_req req;
+
+	if (!parse_group(text, &req))
+		return -1;
+	if (req.gr_group.ss_family != family)
+		return 0;
+	return setsockopt(fd, family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP,
 	    MCAST_JOIN_GROUP, &req, sizeof(req));
-	return r;
 }
 
 static int
@@ -258,18 +278,48 @@ sockopt_apply(const struct sockopt_list *list, enum sockopt_stage stage,
 	return true;
 }
 
+/* A name can have a row for each role: one of them has to match. */
+static bool
+is_of_role(const struct sockopt_list *list, const char *name, bool listens)
+{
+	unsigned role = SOCKOPT_CREATE | SOCKOPT_CLOSE | (listens ?
+	    SOCKOPT_LISTEN | SOCKOPT_ACCEPTED : SOCKOPT_CONNECT);
+	size_t i;
+
+	for (i = 0; i < list->count; i++)
+		if (strcmp(list->items[i].def->name, name) == 0 &&
+		    (list->items[i].def->stages & role))
+			return true;
+	return false;
+}
+
+static bool
+does_something(const struct sockopt_item *item,
+    const struct sockopt_kind *kind)
+{
+	bool of_tcp;
+	int level, option;
+
+	if (!locate(item->def, kind->family, &level, &option))
+		return false;
+	of_tcp = level == IPPROTO_TCP || item->def->form == FORM_SECONDS;
+	if (of_tcp && kind->datagram)
+		return false;
+	return item->def->form != FORM_GROUP || kind->both_families ||
+	    group_family(item->value) == kind->family;
+}
+
 bool
-sockopt_check(const struct sockopt_list *list, int family, bool datagram,
-    const char *who, struct err *e)
+sockopt_check(const struct sockopt_list *list,
+    const struct sockopt_kind *kind, const char *who, struct err *e)
 {
 	const struct sockopt_item *item;
-	int level, option;
 	size_t i;
 
 	for (i = 0; i < list->count; i++) {
 		item = &list->items[i];
-		if (locate(item->def, family, &level, &option) &&
-		    !(datagram && level == IPPROTO_TCP))
+		if (is_of_role(list, item->def->name, kind->listens) &&
+		    does_something(item, kind))
 			continue;
 		err_set(e, ERR_USAGE, 0, who,
 		    "--sockopt %s is not for this kind of socket",

@@ -44,11 +44,18 @@ bool sockopt_apply(const struct sockopt_list *list, enum sockopt_stage stage,
     int fd, int family, const char *who, struct err *e);
 
 /*
- * Whether every option of the list is for sockets of a family and type
- * (datagram or stream); false with *e filled (ERR_USAGE).
+ * Whether every option of the list does something on a socket of this kind;
+ * false with *e filled (ERR_USAGE). A multicast group of the other family is
+ * passed over where sockets of both families are opened.
  */
-bool sockopt_check(const struct sockopt_list *list, int family, bool datagram,
-    const char *who, struct err *e);
+struct sockopt_kind {
+	bool listens;
+	bool datagram;
+	bool both_families;
+	int family;		/* AF_* */
+};
+bool sockopt_check(const struct sockopt_list *list,
+    const struct sockopt_kind *kind, const char *who, struct err *e);
 
 /* The protocol for socket(2): 0, or as asked for ("mptcp"). */
 int sockopt_protocol(const struct sockopt_list *list);

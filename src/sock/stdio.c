@@ -123,6 +123,7 @@ leave(struct sock *s)
 	if (s->fd != -1 && s->fd != f->inherited)
 		(void)close(s->fd);
 	s->fd = f->inherited = -1;
+	s->generation++;
 }
 
 static enum sk_result
@@ -148,6 +149,9 @@ open_file(struct sock *s, const char *path, struct err *e)
 	if (sys != 0)
 		return local_error(s, sys, e);
 	classify(s, &st);
+	/* splice(2) takes a FIFO without a writer for one at its end. */
+	if (s->kind == KIND_PIPE)
+		s->kind = KIND_OTHER;
 	f->inherited = -1;
 	return SK_OK;
 }
@@ -236,8 +240,6 @@ stdio_try_shutdown(struct sock *s, struct err *e)
 
 	if (number == -1)
 		return SK_OK;
-	if (f->access == ACCESS_SOCKET)
-		(void)shutdown(s->fd, SHUT_WR);
 	leave(s);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (close(number) != 0 && errno != EINTR)

@@ -68,7 +68,7 @@ stream_try_shutdown(struct sock *s, struct err *e)
 	if (s->kind == KIND_TCP)
 		s->clean = sys_unacknowledged(s->fd) == 0;
 	if (shutdown(s->fd, SHUT_WR) != 0) {
-		sys = sock_take_error(s);
+		sys = sock_take_error(s->fd);
 		return broken(s, sys != 0 ? sys : ECONNRESET, "sending", e);
 	}
 	s->shut = true;
@@ -90,7 +90,7 @@ stream_try_drain(struct sock *s, struct err *e)
 	if (s->kind != KIND_TCP || (s->shut && s->clean))
 		return SK_OK;
 	left = sys_unacknowledged(s->fd);
-	sys = sock_take_error(s);
+	sys = sock_take_error(s->fd);
 	if (sys != 0)
 		return broken(s, sys, "sending", e);
 	if (left == 0 || (left == 1 && s->shut))

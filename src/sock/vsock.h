@@ -9,7 +9,7 @@
 bool vsock_address(const struct addr *a, struct sk_addr *out,
     const char *who, enum err_code code, struct err *e);
 
-/* Show a socket address as "vsock CID port PORT"; false if it is none. */
-bool vsock_format(const struct sk_addr *a, char *name, size_t size);
+/* The parts of its name, "vsock CID" and the port; false if it is none. */
+bool vsock_split(const struct sk_addr *a, struct sk_name *name);
 
 #endif

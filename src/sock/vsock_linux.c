@@ -23,14 +23,18 @@ vsock_address(const struct addr *a, struct sk_addr *out, const char *who,
 }
 
 bool
-vsock_format(const struct sk_addr *a, char *name, size_t size)
+vsock_split(const struct sk_addr *a, struct sk_name *name)
 {
 	struct sockaddr_vm vm;
 
 	if (a->u.sa.sa_family != AF_VSOCK || a->len < sizeof(vm))
 		return false;
 	memcpy(&vm, &a->u, sizeof(vm));
-	(void)snprintf(name, size, "vsock %u port %u", vm.svm_cid,
-	    vm.svm_port);
+	if (vm.svm_cid == VMADDR_CID_ANY)
+		(void)snprintf(name->host, sizeof(name->host), "vsock any");
+	else
+		(void)snprintf(name->host, sizeof(name->host), "vsock %u",
+		    vm.svm_cid);
+	(void)snprintf(name->port, sizeof(name->port), "%u", vm.svm_port);
 	return true;
 }

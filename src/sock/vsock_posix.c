@@ -11,10 +11,9 @@ vsock_address(const struct addr *a, struct sk_addr *out, const char *who,
 }
 
 bool
-vsock_format(const struct sk_addr *a, char *name, size_t size)
+vsock_split(const struct sk_addr *a, struct sk_name *name)
 {
 	(void)a;
 	(void)name;
-	(void)size;
 	return false;
 }

@@ -142,15 +142,19 @@ test_many(struct loop *l)
 
 /* The last test: haul is asked to end from now on. */
 static void
-test_interruption(struct loop *l)
+test_interruption(void)
 {
 	struct loop_event ev[EVENTS];
+	struct err e = { 0 };
+	struct loop *l;
 
 	intr_install();
+	l = loop_new(&e);
 	(void)raise(SIGTERM);
 	tap_int(loop_wait(l, CLOCK_NEVER, ev, EVENTS), -1,
 	    "a signal ends the wait");
 	tap_int(intr_signal(), SIGTERM, "and is known by its number");
+	loop_free(l);
 }
 
 int
@@ -168,7 +172,7 @@ main(void)
 	test_file(l);
 	test_deadline(l);
 	test_many(l);
-	test_interruption(l);
+	test_interruption();
 	loop_free(l);
 	return tap_done();
 }

@@ -65,7 +65,7 @@ static const struct opt_command command = {
 
 static bool
 parse(const struct opt_command *cmd, const char *const *words, void *options,
-    int *operands, char **argv, struct err *e)
+    char **argv, struct err *e)
 {
 	int argc = 0;
 
@@ -76,7 +76,7 @@ parse(const struct opt_command *cmd, const char *const *words, void *options,
 	}
 	argv[argc] = NULL;
 	optind = 0;	/* glibc: begin anew */
-	return opt_parse(cmd, argc, argv, options, operands, e);
+	return opt_parse(cmd, argc, argv, options, e);
 }
 
 /* What the toy's options hold, in one line. */
@@ -156,17 +156,15 @@ test_good(void)
 	struct outer o;
 	struct err e = { 0 };
 	size_t i;
-	int operands;
 
 	for (i = 0; i < COUNT(good); i++) {
 		o = (struct outer){ .a.wait_ns = -1, .mode = -1, .fd = -1 };
-		if (!tap_ok(parse(&command, good[i].words, &o, &operands,
-		    argv, &e), "%s is taken", good[i].shown)) {
+		if (!tap_ok(parse(&command, good[i].words, &o, argv, &e), "%s is taken", good[i].shown)) {
 			tap_note("%s", e.text);
 			err_clear(&e);
 			continue;
 		}
-		tap_text(show(&o, argv + operands, buf, sizeof(buf)),
+		tap_text(show(&o, argv + 1, buf, sizeof(buf)),
 		    good[i].shown, "with these values");
 		tap_ok(memcmp(o.before, (char[16]){ 0 }, 16) == 0 &&
 		    e.code == ERR_NONE, "and nothing else");
@@ -230,12 +228,11 @@ test_bad(void)
 	struct outer o;
 	struct err e = { 0 };
 	size_t i, n;
-	int operands;
 	bool ok;
 
 	for (i = 0; i < COUNT(bad); i++) {
 		o = (struct outer){ .a.wait_ns = -1, .mode = -1, .fd = -1 };
-		ok = parse(&command, bad[i].words, &o, &operands, argv, &e);
+		ok = parse(&command, bad[i].words, &o, argv, &e);
 		n = strlen(e.text);
 		ok = tap_ok(!ok && e.code == ERR_USAGE && e.sys == 0 &&
 		    n > strlen(tail) &&
@@ -258,7 +255,6 @@ test_hostile(void)
 	char *argv[WORDS_MAX + 2], *text = calloc(1, BYTES + 1);
 	struct outer o = { .mode = -1 };
 	struct err e = { 0 };
-	int operands;
 	size_t i;
 	static const char *const starts[] = {
 		"--", "--wait=", "--loud=", "--lou=", "-l", "-w", "--fd=",
@@ -270,7 +266,7 @@ test_hostile(void)
 	for (i = 0; i < COUNT(starts); i++) {
 		memset(text, 'x', BYTES);
 		memcpy(text, starts[i], strlen(starts[i]));
-		tap_ok(!parse(&command, words, &o, &operands, argv, &e) &&
+		tap_ok(!parse(&command, words, &o, argv, &e) &&
 		    e.code == ERR_USAGE && strstr(e.text,
 		    "(see haul toy --help)") != NULL,
 		    "64 KiB behind %s", starts[i]);
@@ -322,7 +318,6 @@ test_own(void)
 	struct err e = { 0 };
 	const struct opt *o;
 	size_t i, j, k;
-	int operands;
 
 	for (i = 0; i < COUNT(all_groups); i++)
 		for (j = 0; j < all_groups[i].count; j++) {
@@ -333,12 +328,10 @@ test_own(void)
 				if (values[k].type == o->type)
 					words[1] = values[k].value;
 			(void)snprintf(word, sizeof(word), "--%s", o->name);
-			tap_ok(parse(&all_command, words, &all, &operands,
-			    argv, &e) && operands == (words[1] ? 3 : 2),
+			tap_ok(parse(&all_command, words, &all, argv, &e) && argv[1] == NULL,
 			    "%s", word);
 			word[strlen(word) - 1] = '\0';
-			tap_ok(!parse(&all_command, words, &all, &operands,
-			    argv, &e), "not as %s", word);
+			tap_ok(!parse(&all_command, words, &all, argv, &e), "not as %s", word);
 			err_clear(&e);
 		}
 }
@@ -358,10 +351,9 @@ test_values(void)
 	char *argv[WORDS_MAX + 2];
 	struct all_options all = { .common = COMMON_DEFAULTS };
 	struct err e = { 0 };
-	int operands;
 	size_t i;
 
-	tap_ok(parse(&all_command, words, &all, &operands, argv, &e) &&
+	tap_ok(parse(&all_command, words, &all, argv, &e) &&
 	    all.common.address.ipv4 && all.common.address.numeric &&
 	    all.common.address.udp && !all.common.address.ipv6 &&
 	    all.common.time.idle_ns == 90 * CLOCK_SEC &&
@@ -369,7 +361,7 @@ test_values(void)
 	    all.relay.no_stdin && all.common.mode.sockopts.count == 2,
 	    "values reach the struct of their group");
 	for (i = 0; i < COUNT(wrong); i++) {
-		tap_ok(!parse(&all_command, wrong[i], &all, &operands, argv,
+		tap_ok(!parse(&all_command, wrong[i], &all, argv,
 		    &e) && e.code == ERR_USAGE, "refused: %s", wrong[i][0]);
 		err_clear(&e);
 	}

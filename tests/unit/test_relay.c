@@ -292,14 +292,18 @@ play_peer_in_turn(struct stage *g)
 	play_both_ways(g, true);
 }
 
-/* Wait until everything is acknowledged, so that a reset cannot overtake it. */
+/*
+ * Wait until everything is acknowledged, so that a reset cannot overtake it; or
+ * until the other side has reset.
+ */
 static void
 settle(int fd)
 {
+	struct pollfd p = { .fd = fd };
 	int left = 1;
 
-	while (ioctl(fd, TIOCOUTQ, &left) == 0 && left > 0)
-		(void)poll(NULL, 0, 1);
+	while (p.revents == 0 && ioctl(fd, TIOCOUTQ, &left) == 0 && left > 0)
+		(void)poll(&p, 1, 1);
 }
 
 static void

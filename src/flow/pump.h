@@ -45,7 +45,7 @@ struct pump {
 	bool crlf;		/* LF becomes CRLF, a CRLF stays */
 	bool hold;		/* do not tell the sink of the end */
 	bool no_move;		/* never inside the kernel */
-	struct refusal *refusal;	/* NULL: a refusal is an error */
+	struct refusal *refusal;	/* NULL: one is an error */
 	struct latch *news;	/* set at a new state or refusal */
 
 	/* For the owner, also from another thread. */

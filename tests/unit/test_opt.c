@@ -159,7 +159,8 @@ test_good(void)
 
 	for (i = 0; i < COUNT(good); i++) {
 		o = (struct outer){ .a.wait_ns = -1, .mode = -1, .fd = -1 };
-		if (!tap_ok(parse(&command, good[i].words, &o, argv, &e), "%s is taken", good[i].shown)) {
+		if (!tap_ok(parse(&command, good[i].words, &o, argv, &e),
+		    "%s is taken", good[i].shown)) {
 			tap_note("%s", e.text);
 			err_clear(&e);
 			continue;

@@ -72,8 +72,8 @@ void pump_init(struct pump *p, struct sock *from, struct sock *to);
 /*
  * Move until done, or something is wanted, or the budget is spent (in bytes,
  * and some for each attempt). SK_OK: to be continued: the budget is spent, or
- * the pump is about to shut the sink. SK_EOF: done. A want, SK_TIMEOUT, SK_INTERRUPTED
- * or SK_ERROR (*e filled): of p->waits, side p->side.
+ * the pump is about to shut the sink. SK_EOF: done. A want, SK_TIMEOUT,
+ * SK_INTERRUPTED or SK_ERROR (*e filled): of p->waits, side p->side.
  */
 enum sk_result pump_step(struct pump *p, size_t budget, struct err *e);
 

@@ -1,0 +1,527 @@
+#!/usr/bin/env bats
+# How connections end: in order, with a reset, or because haul is ended.
+# runs: first
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
+
+load lib/common
+
+roles=(listen connect)
+all_roles=(listen connect send "send -l" receive "receive -c")
+
+@test "half-close: an answer that comes after our end of input is received" {
+	data 100000 question
+	data 70000 answer
+	for role in "${roles[@]}"; do
+		pair "$role" <question >out -- -o got recv-eof send=answer close
+		await_all haul peer
+		same got question
+		same out answer
+		says haul.err
+	done
+}
+
+@test "half-close: the peer's end of file closes stdout, and we go on sending" {
+	mkfifo pipe
+	for role in "${roles[@]}"; do
+		rm -f in ended
+		hold in
+		start reader "$BASH" -c 'cat <pipe >out; echo >ended'
+		pair "$role" <in >pipe -- -o got text=hello shut recv-eof
+		await_file ended
+		says out hello
+		runs haul
+		echo late >&"$W"
+		let_go
+		await_all haul peer
+		says got late
+	done
+}
+
+@test "half-close: a silent second and a half does not end the session" {
+	for role in "${roles[@]}"; do
+		mkdir "$role"
+		pair "$role" <<<question >"$role/out" -- -o "$role/got" \
+			recv-eof sleep=1500 text=answer close
+		PID["$role"]=${PID[haul]}
+		unset 'PID[haul]'
+	done
+	await_all "${roles[@]}"
+	for role in "${roles[@]}"; do
+		says "$role/got" question
+		says "$role/out" answer
+	done
+}
+
+@test "--hold: the end of input does not half-close" {
+	for role in "${roles[@]}"; do
+		# A peer that ends as soon as it sees our end of file.
+		pair "$role" --hold <<<question >out -- -o got recv=9 \
+			sleep=300 text=answer shut recv-any
+		await_all haul
+		says out answer
+	done
+}
+
+@test "--linger: leaves so long after the end of input, and not before" {
+	for role in "${roles[@]}"; do
+		pair "$role" --linger 400ms <<<question >out -- recv-any \
+			sleep=100 text=answer sleep=9000
+		begin=$(now_ms)
+		await haul
+		took=$(($(now_ms) - begin))
+		within "$took" 2000
+		at_least "$took" 300
+		says out answer
+	done
+}
+
+@test "drain: a slow peer that talks all the time gets 8 MiB whole" {
+	data 8388608 in
+	for role in listen connect send "send -l" "connect --send-only" \
+		"listen --send-only"; do
+		pair "$role" <in >out -- -b 65536 -o got talk=10 \
+			slow=262144/4
+		await_all haul peer
+		same got in
+	done
+}
+
+@test "drain: the peer reads only after we have long ended our input" {
+	data 200000 in
+	for role in listen connect send "connect --send-only"; do
+		pair "$role" <in >out -- -o got text=x sleep=300 recv-eof
+		await_all haul peer
+		same got in
+	done
+}
+
+@test "a reset after data: the data is delivered, status 7" {
+	data 100000 in
+	for role in listen connect receive "receive -c"; do
+		hold fifo
+		pair "$role" <fifo >out -- send=in acked reset
+		await haul
+		let_go
+		rm fifo
+		is 7 haul.err
+		same out in
+		has haul.err \
+			"^haul ${role% -c}: 127.0.0.1 port [0-9]+: receiving: connection reset by peer\$"
+		one_line haul.err
+	done
+}
+
+@test "a reset without any data is not an end of file" {
+	for role in "${roles[@]}" receive; do
+		pair "$role" >out -- sleep=50 reset
+		await haul
+		is 7 haul.err
+		one_line haul.err
+	done
+}
+
+@test "an answer and a reset with our request unread: the answer is shown" {
+	data 5000 request
+	for role in "${roles[@]}"; do
+		pair "$role" <request >out -- unread=5000 text=answer acked close
+		await haul
+		is 7 haul.err
+		says out answer
+		one_line haul.err
+	done
+}
+
+@test "the peer stops reading and leaves in mid-stream: status 7" {
+	data 4000000 in
+	for role in listen connect send "send -l" "connect --send-only"; do
+		pair "$role" <in >out -- recv=1000 close
+		await haul
+		is 7 haul.err
+		one_line haul.err
+		has haul.err "port [0-9]+: .*(reset by peer|broken pipe)"
+	done
+}
+
+@test "the peer has closed before our last line: status 7" {
+	for role in "${roles[@]}"; do
+		hold fifo
+		pair "$role" <fifo >out -- text=bye close touch=closed
+		await_file closed
+		await_size out 3
+		echo late >&"$W"
+		let_go
+		rm fifo closed
+		await haul
+		is 7 haul.err
+		one_line haul.err
+	done
+}
+
+@test "SIGKILL in mid-stream: the peer sees a reset" {
+	for role in "${all_roles[@]}"; do
+		hold fifo
+		rm -f there
+		case $role in
+		receive*) set -- text=hello touch=there recv-reset ;;
+		*) set -- recv=5 touch=there recv-reset ;;
+		esac
+		pair "$role" <fifo >out -- "$@"
+		printf hello >&"$W"
+		await_file there
+		[[ $role != receive* ]] || await_size out 5
+		kill -KILL "${PID[haul]}"
+		await peer
+		is 0 peer.err
+		await haul
+		is 137 haul.err
+		let_go
+		rm fifo
+	done
+}
+
+@test "SIGKILL while data flows: the peer sees a reset" {
+	hold held
+	data 4000000 in
+	for role in listen connect send; do
+		pair "$role" <in >out -- -b 16384 recv=100000 touch=there \
+			sleep=100 recv-reset
+		await_file there
+		rm there
+		kill -KILL "${PID[haul]}"
+		await peer
+		is 0 peer.err
+	done
+	for role in listen connect receive; do
+		pair "$role" <held >out -- send-reset
+		await_size out 100000
+		kill -KILL "${PID[haul]}"
+		await peer
+		is 0 peer.err
+	done
+}
+
+@test "an end in order is no reset" {
+	for role in "${all_roles[@]}"; do
+		case $role in
+		receive*) set -- text=hello shut recv-eof ;;
+		*) set -- recv-eof close ;;
+		esac
+		pair "$role" <<<hello >out -- "$@"
+		await_all haul peer
+	done
+}
+
+@test "SIGINT, SIGTERM, SIGHUP: dies by the signal, and the peer sees a reset" {
+	declare -A number=([INT]=2 [TERM]=15 [HUP]=1)
+	hold held
+	for role in "${all_roles[@]}"; do
+		for sig in INT TERM HUP; do
+			rm -f there go
+			case $role in
+			receive*) steps=(text=hello touch=there recv-reset) ;;
+			*) steps=(recv=6 touch=there recv-reset) ;;
+			esac
+			WRAP=(start send "$sig,go" --)
+			pair "$role" <held >out -- "${steps[@]}"
+			echo hello >&"$W"
+			await_file there
+			[[ $role != receive* ]] || await_size out 5
+			touch go
+			await_all peer haul
+			says haul.err "signal ${number[$sig]}"
+		done
+	done
+}
+
+@test "a signal while nobody has come yet, or while the peer does not answer" {
+	for sub in listen receive; do
+		rm -f go
+		start haul start send TERM,go -- haul "$sub" --port-file p \
+			127.0.0.1 0
+		await_file p
+		touch go
+		await_all haul
+		says haul.err "signal 15"
+		rm p
+	done
+	# Retrying waits between two tries.
+	rm go
+	start haul start send INT,go -- haul connect --retry-for 20s -v \
+		127.0.0.1 1
+	nap 0.2
+	touch go
+	await_all haul
+	has haul.err '^signal 2$'
+}
+
+@test "a signal while nothing can move" {
+	data 8000000 in
+	mkfifo stuck
+	exec {stuck}<>stuck
+	hold held
+	for role in "${roles[@]}"; do
+		pair "$role" <in >out -- sleep=9000
+		keep "$role-peer-does-not-read"
+		pair "$role" <held >stuck -- send-some sleep=9000
+		keep "$role-nobody-reads-stdout"
+		pair "$role" <in >stuck -- send-some sleep=9000
+		keep "$role-both"
+	done
+	nap 0.7
+	for name in {listen,connect}-{peer-does-not-read,nobody-reads-stdout,both}
+	do
+		kill -TERM "${PID[$name]}"
+		begin=$(now_ms)
+		await "$name"
+		is 143 "$name.err"
+		within $(($(now_ms) - begin)) 500
+	done
+}
+
+@test "a signal removes the path of our UNIX socket" {
+	for sig in INT TERM HUP; do
+		rm -f go p
+		start haul start send "$sig,go" -- haul listen --port-file p \
+			unix:sock
+		await_file p
+		[[ -S sock ]]
+		touch go
+		await_all haul
+		has haul.err '^signal'
+		[[ ! -e sock ]]
+	done
+}
+
+@test "a hang-up that was ignored at the start (nohup) stays ignored" {
+	rm -f p
+	start haul start ignore HUP -- haul listen --port-file p 127.0.0.1 0 \
+		>out
+	await_file p
+	kill -HUP "${PID[haul]}"
+	nap 0.2
+	start peer stream "connect:127.0.0.1:$(<p)" text=hello close
+	await_all haul peer
+	says out hello
+}
+
+@test "the reader of stdout has gone and the peer is idle: gone in a second" {
+	hold held
+	WRAP=(start unread go --)
+	for role in listen connect receive "receive -c"; do
+		rm -f go there
+		pair "$role" <held -- text=hi touch=there recv-reset
+		await_file there
+		nap 0.1
+		touch go
+		await_all haul peer
+		# Only what start.py says of it: no message.
+		[[ $(wc -l <haul.err) == 2 ]]
+		has haul.err '^exit 1$'
+		within "$(sed -n 's/^after \(.*\) ms$/\1/p' haul.err)" 1300
+	done
+}
+
+@test "the reader of stdout leaves in mid-stream: status 1, no message" {
+	hold held
+	mkfifo pipe
+	for role in listen connect receive; do
+		start reader "$BASH" -c 'head -c 100000 <pipe >out'
+		pair "$role" <held >pipe -- send-reset
+		await haul
+		is 1 haul.err
+		says haul.err
+		await_all peer
+	done
+}
+
+@test "a full disk: /dev/full" {
+	hold held
+	for role in listen connect receive; do
+		for variant in 0 1; do
+			export HAUL_NO_ZEROCOPY=$variant
+			((variant)) || unset HAUL_NO_ZEROCOPY
+			pair "$role" >/dev/full <held -- text=hello \
+				recv-reset
+			await haul
+			is 1 haul.err
+			one_line haul.err
+			has haul.err 'no space left on device$'
+			await_all peer
+		done
+	done
+}
+
+@test "a full disk: a small file system" {
+	in_space '
+		mkdir small
+		mount -t tmpfs -o size=256k tmpfs small
+		data 1000000 in
+		for variant in 0 1; do
+			export HAUL_NO_ZEROCOPY=$variant
+			((variant)) || unset HAUL_NO_ZEROCOPY
+			for role in listen connect receive; do
+				pair "$role" >small/out -- send=in recv-reset
+				await haul
+				is 1 haul.err
+				one_line haul.err
+				has haul.err "no space left on device$"
+				await peer
+				cmp -n "$(stat -c %s small/out)" small/out in
+				rm small/out
+			done
+		done
+	'
+}
+
+@test "a limit on the size of files is an error, not a signal" {
+	data 300000 in
+	WRAP=(start fsize 100000 --)
+	for role in listen connect receive; do
+		rm -f out
+		pair "$role" >out -- send=in recv-any
+		await haul
+		is 1 haul.err
+		one_line haul.err
+		has haul.err 'file too large$'
+		await peer
+	done
+}
+
+@test "an input that cannot be read is an error, not an end of file" {
+	mkdir dir
+	: >file
+	for role in listen connect send; do
+		pair "$role" <dir >out -- recv-reset
+		await haul
+		is 1 haul.err
+		one_line haul.err
+		has haul.err 'is a directory$'
+		await_all peer
+		# Open for writing only.
+		pair "$role" 0>file >out -- recv-reset
+		await haul
+		is 1 haul.err
+		one_line haul.err
+		await_all peer
+	done
+}
+
+@test "an output that cannot be written is an error" {
+	: >file
+	hold held
+	for role in listen connect receive; do
+		pair "$role" <held 1<file -- text=hello recv-reset
+		await haul
+		is 1 haul.err
+		one_line haul.err
+		await_all peer
+	done
+}
+
+@test "nobody reads stderr: no reason to end" {
+	for role in "${roles[@]}"; do
+		[[ $role != connect ]] || serve peer stream listen:127.0.0.1 \
+			sleep=100 text=hello close
+		case $role in
+		listen)
+			start haul "$BASH" -c 'exec "$@" 2> >(exit 0)' - \
+				"$HAUL" listen "$HAUL_MODE" -v --port-file p \
+				127.0.0.1 0 >out
+			await_file p
+			nap 0.1
+			start peer stream "connect:127.0.0.1:$(<p)" text=hello \
+				close
+			;;
+		connect)
+			start haul "$BASH" -c 'exec "$@" 2> >(exit 0)' - \
+				"$HAUL" connect "$HAUL_MODE" -v 127.0.0.1 \
+				"$port" >out
+			;;
+		esac
+		await_all haul
+		says out hello
+	done
+}
+
+@test "descriptors 0, 1, 2 missing at the start, in all combinations" {
+	data 30000 question
+	data 40000 answer
+	for role in "${roles[@]}"; do
+		for fds in "" 0 1 2 01 02 12 012; do
+			WRAP=(start close "$fds" --)
+			pair "$role" <question >out -- -o got send=answer \
+				shut recv-eof
+			await_all haul peer
+			says haul.err
+			case $fds in
+			*0*) says got ;;
+			*) same got question ;;
+			esac
+			case $fds in
+			*1*) says out ;;
+			*) same out answer ;;
+			esac
+		done
+	done
+}
+
+@test "1100 descriptors open at the start" {
+	data 200000 in
+	WRAP=(start open 1100 --)
+	for role in "${roles[@]}"; do
+		pair "$role" <in >out -- -o got send=in shut recv-eof
+		await_all haul peer
+		same out in
+		same got in
+	done
+}
+
+@test "/dev/null or nothing as stdin: 40 MB come slowly and whole" {
+	data 4000000 part
+	for _ in {1..10}; do cat part; done >whole
+	steps=()
+	for _ in {1..10}; do steps+=(send=part sleep=20); done
+	for role in listen connect "receive -c"; do
+		pair "$role" </dev/null >out -- "${steps[@]}" shut recv-eof
+		await_all haul peer
+		same out whole
+	done
+	pair connect <&- >out -- "${steps[@]}" shut recv-eof
+	await_all haul peer
+	same out whole
+}
+
+@test "stopped and continued: nothing is lost" {
+	data 8000000 in
+	for role in listen connect; do
+		pair "$role" <in >out -- -b 65536 -o got slow=262144/10 close
+		for _ in {1..4}; do
+			kill -STOP "${PID[haul]}"
+			nap 0.05
+			kill -CONT "${PID[haul]}"
+			nap 0.02
+		done
+		await_all haul peer
+		same got in
+	done
+}
+
+@test "a signal each millisecond: nothing is lost" {
+	data 16000000 in
+	start recv start storm STOP,CONT,WINCH,CHLD,CONT,URG,5000 -- \
+		haul receive --port-file p 127.0.0.1 0 >out
+	await_file p
+	mkfifo pipe
+	start feeder "$BASH" -c '
+		exec >pipe
+		for ((i = 0; i < 16; i++)); do
+			tail -c "+$((i * 1000000 + 1))" in | head -c 1000000
+			sleep 0.02
+		done'
+	start send start storm CHLD,STOP,CONT,WINCH,CONT,5000 -- \
+		haul send 127.0.0.1 "$(<p)" <pipe
+	await_all send recv
+	has recv.err '^exit 0$'
+	has send.err '^exit 0$'
+	same out in
+}

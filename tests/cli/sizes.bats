@@ -1,0 +1,113 @@
+#!/usr/bin/env bats
+# Every size around the sizes of buffers and pipes, from every kind of stdin.
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
+
+load lib/common
+
+sizes=(0 1 4095 4096 4097 65535 65536 65537 131073)
+
+# move FROM TO ADDRESS: every size, by every kind of stdin, from one haul to
+# another one, which listens at ADDRESS.
+move() {
+	local - && set +T
+	local from=$1 to=$2 at=$3 size kind
+	local -a address
+	for size in "${sizes[@]}"; do
+		[[ -e in$size ]] || data "$size" "in$size"
+		for kind in file cat socket; do
+			serve to haul "$to" "$at" </dev/null >got || return
+			address=("127.0.0.1" "$port")
+			[[ $at == unix:* ]] && address=("$at")
+			send_from "$kind" "$from" "in$size" "${address[@]}"
+			is 0 || return
+			await_all to || return
+			same got "in$size" || fail "by $kind" || return
+		done
+	done
+}
+
+# send_from KIND SUB FILE ADDRESS...
+send_from() {
+	local kind=$1 sub=$2 in=$3
+	shift 3
+	case $kind in
+	file) try haul "$sub" "$@" <"$in" ;;
+	cat) try haul "$sub" "$@" < <(cat "$in") ;;
+	socket)
+		try guest kind socket in "$in" -- haul "$sub" "$@"
+		has out '^exit 0$' '^flags kept$'
+		;;
+	esac
+}
+
+@test "send to receive over TCP" {
+	move send receive 127.0.0.1:0
+}
+
+@test "send to receive over TCP, through our buffers" {
+	export HAUL_NO_ZEROCOPY=1
+	move send receive 127.0.0.1:0
+}
+
+@test "connect to listen over TCP" {
+	move connect listen 127.0.0.1:0
+}
+
+@test "send to receive over a UNIX socket" {
+	move send receive unix:sock
+}
+
+@test "connect to listen over a UNIX socket, through our buffers" {
+	export HAUL_NO_ZEROCOPY=1
+	move connect listen unix:sock
+}
+
+@test "listen to connect: what the listener sends, into a file and a pipe" {
+	for net in 127.0.0.1:0 unix:sock; do
+		for size in "${sizes[@]}"; do
+			[[ -e in$size ]] || data "$size" "in$size"
+			serve from haul listen "$net" <"in$size" >/dev/null
+			address=(127.0.0.1 "$port")
+			[[ $net != unix:* ]] || address=("$net")
+			try haul connect "${address[@]}"
+			is 0
+			await_all from
+			same out "in$size"
+			serve from haul send -l "$net" <"in$size" >/dev/null
+			[[ $net == unix:* ]] || address=(127.0.0.1 "$port")
+			timeout 20 "$HAUL" receive "$HAUL_MODE" -c \
+				"${address[@]}" | cat >out
+			await_all from
+			same out "in$size"
+		done
+	done
+}
+
+@test "a file that is read from its middle, and one that is appended to" {
+	data 200000 in
+	data 1000 out
+	{ cat out; tail -c +70001 in; } >want
+	for sub in send connect; do
+		cp out got
+		serve to haul receive 127.0.0.1 0 >>got
+		{
+			/usr/bin/python3 -c 'import os; os.lseek(0, 70000, 0)'
+			try -r haul "$sub" 127.0.0.1 "$port" >/dev/null
+		} <in
+		is 0
+		await_all to
+		same got want
+	done
+}
+
+@test "several files, and stdin among them" {
+	data 70000 one
+	: >two
+	data 5000 three
+	cat one two three one >want
+	serve to haul receive 127.0.0.1 0 >got
+	try haul send 127.0.0.1 "$port" one two - one <three
+	is 0
+	await_all to
+	same got want
+}

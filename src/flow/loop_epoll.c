@@ -55,21 +55,24 @@ loop_free(struct loop *l)
 	free(l);
 }
 
-static bool
-grow(struct loop *l, size_t need)
+/* What is known of a descriptor; NULL: no memory. */
+static struct watched *
+entry(struct loop *l, size_t fd)
 {
 	size_t size = l->size > 0 ? l->size : EVENTS_MAX;
 	struct watched *fds;
 
-	while (size < need)
+	if (l->fds != NULL && fd < l->size)
+		return &l->fds[fd];
+	while (size <= fd)
 		size *= 2;
 	fds = realloc(l->fds, size * sizeof(*fds));
 	if (fds == NULL)
-		return false;
+		return NULL;
 	memset(fds + l->size, 0, (size - l->size) * sizeof(*fds));
 	l->fds = fds;
 	l->size = size;
-	return true;
+	return &fds[fd];
 }
 
 bool
@@ -78,11 +81,11 @@ loop_watch(struct loop *l, int fd, short events, void *tag, struct err *e)
 	struct epoll_event ev = { 0 };
 	struct watched *w;
 
-	if ((size_t)fd >= l->size && !grow(l, (size_t)fd + 1)) {
+	w = entry(l, (size_t)fd);
+	if (w == NULL) {
 		err_no_memory(e);
 		return false;
 	}
-	w = &l->fds[fd];
 	if (w->in_use && w->events == events && w->tag == tag)
 		return true;
 	/* The bits of poll and epoll are the same on Linux. */

@@ -8,8 +8,9 @@
 #include "sock/impl.h"
 
 /*
- * System calls that differ between platforms; one file each: sys_linux.c,
- * sys_posix.c. Descriptors come close-on-exec and non-blocking.
+ * System calls that differ between platforms; one file each, but for what is
+ * said: sys_linux.c, sys_posix.c. Descriptors come close-on-exec and
+ * non-blocking.
  */
 
 /* socket(2), or -1 with errno. */
@@ -34,9 +35,9 @@ int sys_reopen(int fd, int flags);
 void sys_autobind(int fd);
 
 /*
- * Ask for the local address that each datagram was sent to, and find it in a
- * received message: *local is filled, but for its port. False if the system
- * does not tell, or the datagram was sent to a group or broadcast.
+ * In pktinfo.c: ask for the local address that each datagram was sent to, and
+ * find it in a received message: *local is filled, but for its port. False if
+ * the system does not tell, or it was sent to a group or broadcast.
  */
 enum { SYS_CONTROL_MAX = 128 };
 void sys_datagram_info(int fd, int family);

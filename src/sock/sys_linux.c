@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -58,66 +57,6 @@ sys_autobind(int fd)
 	struct sockaddr un = { .sa_family = AF_UNIX };
 
 	(void)bind(fd, &un, sizeof(un.sa_family));
-}
-
-void
-sys_datagram_info(int fd, int family)
-{
-	int on = 1;
-
-	if (family == AF_INET)
-		(void)setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
-	else if (family == AF_INET6)
-		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on,
-		    sizeof(on));
-}
-
-static bool
-local_ipv4(const struct in_pktinfo *info, struct sk_addr *local)
-{
-	if (info->ipi_spec_dst.s_addr != info->ipi_addr.s_addr)
-		return false;
-	local->u.in.sin_family = AF_INET;
-	local->u.in.sin_addr = info->ipi_addr;
-	local->len = sizeof(local->u.in);
-	return true;
-}
-
-static bool
-local_ipv6(const struct in6_pktinfo *info, struct sk_addr *local)
-{
-	if (IN6_IS_ADDR_MULTICAST(&info->ipi6_addr))
-		return false;
-	local->u.in6.sin6_family = AF_INET6;
-	local->u.in6.sin6_addr = info->ipi6_addr;
-	if (IN6_IS_ADDR_LINKLOCAL(&info->ipi6_addr))
-		local->u.in6.sin6_scope_id = info->ipi6_ifindex;
-	local->len = sizeof(local->u.in6);
-	return true;
-}
-
-bool
-sys_datagram_local(struct msghdr *received, struct sk_addr *local)
-{
-	struct cmsghdr *c;
-	struct in_pktinfo info;
-	struct in6_pktinfo info6;
-
-	memset(local, 0, sizeof(*local));
-	for (c = CMSG_FIRSTHDR(received); c != NULL;
-	    c = CMSG_NXTHDR(received, c)) {
-		if (c->cmsg_level == IPPROTO_IP &&
-		    c->cmsg_type == IP_PKTINFO) {
-			memcpy(&info, CMSG_DATA(c), sizeof(info));
-			return local_ipv4(&info, local);
-		}
-		if (c->cmsg_level == IPPROTO_IPV6 &&
-		    c->cmsg_type == IPV6_PKTINFO) {
-			memcpy(&info6, CMSG_DATA(c), sizeof(info6));
-			return local_ipv6(&info6, local);
-		}
-	}
-	return false;
 }
 
 /*

@@ -51,21 +51,6 @@ sys_autobind(int fd)
 	(void)fd;
 }
 
-void
-sys_datagram_info(int fd, int family)
-{
-	(void)fd;
-	(void)family;
-}
-
-bool
-sys_datagram_local(struct msghdr *received, struct sk_addr *local)
-{
-	(void)received;
-	(void)local;
-	return false;
-}
-
 bool
 sys_can_move(enum sk_kind from, enum sk_kind to)
 {

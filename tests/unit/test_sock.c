@@ -494,7 +494,7 @@ case_datagram(const struct setting *set)
 		    "%s: and are answered", set->name);
 	else
 		tap_ok(net_send(pair[1], "x", 1, &n, &e) == SK_ERROR &&
-		    e.code == ERR_CONNECT, "%s: nobody to answer to",
+		    e.code == ERR_BROKEN, "%s: nobody to answer to",
 		    set->name);
 	err_clear(&e);
 	(void)net_send(pair[0], big, 5, &n, &e);

@@ -51,17 +51,22 @@ static enum sk_result
 take(struct session *s, struct err *e)
 {
 	struct relay_config config = { .linger_ns = -1 };
-	struct sock *out, *peer;
+	struct sock *out, *peer = NULL;
 	enum sk_result r;
 
 	out = sock_stdout(s->mode, e);
 	if (out == NULL)
 		return SK_ERROR;
 	/* Datagrams have no connection: the listener itself is read. */
-	r = s->listens && s->config.datagram ? session_listen(s, &peer, e) :
-	    session_establish(s, &peer, e);
+	if (s->listens && s->config.datagram) {
+		r = session_listen(s, &peer, e);
+		if (r == SK_OK)
+			r = session_await_datagram(s, peer, e);
+	} else
+		r = session_establish(s, &peer, e);
 	if (r == SK_OK)
 		r = session_relay(s, &config, NULL, out, &peer, e);
+	sock_abort(&peer);
 	sock_abort(&out);
 	return r;
 }

@@ -329,6 +329,21 @@ session_accept(struct session *s, struct sock *listener, struct sock **peer,
 }
 
 enum sk_result
+session_await_datagram(struct session *s, struct sock *listener,
+    struct err *e)
+{
+	enum sk_result r;
+
+	if (s->common->time.accept_ns < 0)
+		return SK_OK;
+	r = sock_wait(listener, SK_IN, SK_WANT_READ);
+	if (r == SK_TIMEOUT)
+		return time_is_up(s, sock_name(listener),
+		    "no datagram within --accept-timeout", e);
+	return r;
+}
+
+enum sk_result
 session_establish(struct session *s, struct sock **peer, struct err *e)
 {
 	struct sock *listener;

@@ -45,6 +45,10 @@ enum sk_result session_establish(struct session *s, struct sock **peer,
 enum sk_result session_listen(struct session *s, struct sock **listener,
     struct err *e);
 
+/* Wait for the first datagram at a listener, if --accept-timeout is given. */
+enum sk_result session_await_datagram(struct session *s,
+    struct sock *listener, struct err *e);
+
 /*
  * Relay between in, out (NULL: that direction is not used) and the peer, which
  * is closed in any case. config needs the fields of its subcommand only.

@@ -21,17 +21,38 @@ enum {
 	READER_GONE_MS = 500,
 };
 
-bool
-relay_reader_gone(short revents)
-{
-	return (revents & (POLLERR | POLLHUP | POLLNVAL)) != 0;
-}
-
-bool
-relay_has_output(const struct relay *r)
+/* Whether our output is still open: the down leg closes it when it shuts. */
+static bool
+has_output(const struct relay *r)
 {
 	return r->down.state == LEG_RUNNING &&
 	    atomic_load(&r->down.pump.state) < PUMP_SHUTTING;
+}
+
+/* Whether nothing but a watch tells that the peer has gone. */
+static bool
+is_unwatched(const struct relay *r)
+{
+	return r->down.state == LEG_ENDED && r->up.state == LEG_RUNNING &&
+	    atomic_load(&r->up.pump.state) < PUMP_SHUTTING;
+}
+
+void
+relay_watched(const struct relay *r, int fds[RELAY_WATCHED])
+{
+	fds[0] = has_output(r) && r->reader_gone_ns == 0 ? r->output_fd : -1;
+	fds[1] = is_unwatched(r) && !r->peer_asked ? r->peer_fd : -1;
+}
+
+void
+relay_event(struct relay *r, int fd, short revents)
+{
+	if (!(revents & (POLLERR | POLLHUP | POLLNVAL)))
+		return;
+	if (fd == r->output_fd && has_output(r) && r->reader_gone_ns == 0)
+		r->reader_gone_ns = clock_now_ns();
+	if (fd == r->peer_fd && is_unwatched(r))
+		r->peer_event = true;
 }
 
 bool
@@ -116,6 +137,12 @@ has_pending(const struct leg *leg)
 static enum verdict
 judge_failures(struct relay *r, struct err *e)
 {
+	if (r->peer_event) {
+		r->peer_event = false;
+		r->peer_asked = true;
+		if (sock_probe(r->peer, e) == SK_ERROR)
+			return VERDICT_FAIL;
+	}
 	if (r->down.state == LEG_FAILED)
 		return fail_with(&r->down, e);
 	if (r->up.state == LEG_FAILED && (r->up.err.code == ERR_LOCAL ||
@@ -133,7 +160,7 @@ judge_reader(struct relay *r, int64_t now, int64_t *wake, struct err *e)
 {
 	int64_t end = r->reader_gone_ns + READER_GONE_MS * CLOCK_MS;
 
-	if (r->reader_gone_ns == 0 || !relay_has_output(r))
+	if (r->reader_gone_ns == 0 || !has_output(r))
 		return VERDICT_GO_ON;
 	if (now < end) {
 		*wake = clock_min_ns(*wake, end);
@@ -327,9 +354,12 @@ relay_run(const struct relay_config *config, struct sock *in,
     struct err *e)
 {
 	struct relay r = { .config = config, .in = in, .out = out,
-	    .peer = *peer };
+	    .peer = *peer, .output_fd = -1 };
 	enum sk_result result;
 
+	r.peer_fd = sock_peer_fd(*peer);
+	if (out != NULL)
+		r.output_fd = sock_watch_fd(out);
 	sock_set_deadline(*peer, CLOCK_NEVER);
 	if (in != NULL) {
 		init_leg(&r, &r.up, in, *peer);

@@ -23,6 +23,9 @@ struct relay {
 	struct refusal refusal;
 	bool refusal_told;
 	bool input_stopped;	/* the terminal is not read any more */
+	int output_fd, peer_fd;	/* to watch for errors; -1: none */
+	bool peer_event;	/* the peer is to be asked for an error */
+	bool peer_asked;	/* there was none */
 	int64_t reader_gone_ns;	/* since when nobody reads our output; 0: no */
 	long left;		/* what the peer had not acknowledged... */
 	int64_t left_ns;	/* ...and when that last became less */
@@ -51,10 +54,13 @@ bool relay_leg_stopped(struct leg *leg, enum sk_result result,
 enum sk_result relay_run_threads(struct relay *r, struct err *e);
 enum sk_result relay_run_loop(struct relay *r, struct err *e);
 
-/* Whether our output is still open: the down leg closes it when it shuts. */
-bool relay_has_output(const struct relay *r);
-
-/* Whether revents of sock_watch_fd say that the reader of our output left. */
-bool relay_reader_gone(short revents);
+/*
+ * What is to be watched for errors alone, -1 for none: our output, whose
+ * reader may leave, and a peer that has ended and may still reset while our
+ * input is idle. relay_event takes what poll tells of a descriptor.
+ */
+enum { RELAY_WATCHED = 2 };
+void relay_watched(const struct relay *r, int fds[RELAY_WATCHED]);
+void relay_event(struct relay *r, int fd, short revents);
 
 #endif

@@ -77,27 +77,21 @@ step(struct runner *run)
 	return relay_leg_stopped(run->leg, r, &e);
 }
 
-/* The descriptor that tells when the reader of our output leaves, or -1. */
-static int
-output_fd(const struct relay *r)
-{
-	return relay_has_output(r) && r->reader_gone_ns == 0 ?
-	    sock_watch_fd(r->out) : -1;
-}
-
 static void
 wanted(struct relay *r, const struct runner *runs, struct interests *now)
 {
+	int fds[RELAY_WATCHED];
 	size_t i, j;
-	int fd = output_fd(r);
 
 	now->count = 0;
 	for (i = 0; i < 2; i++)
 		if (runs[i].leg->state == LEG_RUNNING && !runs[i].ready)
 			for (j = 0; j < runs[i].wants.count; j++)
 				add(now, runs[i].wants.v[j]);
-	if (fd != -1)
-		add(now, (struct interest){ fd, sock_generation(r->out), 0 });
+	relay_watched(r, fds);
+	for (i = 0; i < RELAY_WATCHED; i++)
+		if (fds[i] != -1)
+			add(now, (struct interest){ .fd = fds[i] });
 }
 
 /*
@@ -142,9 +136,8 @@ wake(struct relay *r, struct runner *runs, const struct loop_event *ev)
 	for (i = 0; i < 2; i++)
 		if (find(&runs[i].wants, ev->fd) != NULL)
 			runs[i].ready = true;
-	if (ev->fd == output_fd(r) && relay_reader_gone(ev->events) &&
-	    find(&runs[1].wants, ev->fd) == NULL)
-		r->reader_gone_ns = clock_now_ns();
+	if (find(&runs[1].wants, ev->fd) == NULL)
+		relay_event(r, ev->fd, ev->events);
 }
 
 static int64_t

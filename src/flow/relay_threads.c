@@ -66,23 +66,24 @@ join(struct worker *w)
 	w->joined = true;
 }
 
-/* Sleep until there is news, our reader has gone, or wake_ns. */
+/* Sleep until there is news, or something to tell, or wake_ns. */
 static bool
-look(struct relay *r, struct worker *workers, int output_fd,
-    int64_t wake_ns)
+look(struct relay *r, struct worker *workers, int64_t wake_ns)
 {
 	struct latch *news = workers[0].news;
-	struct pollfd fds[] = {
+	struct pollfd fds[RELAY_WATCHED + 1] = {
 		{ .fd = news->fd, .events = POLLIN },
-		{ .fd = relay_has_output(r) && r->reader_gone_ns == 0 ?
-		    output_fd : -1 },
 	};
+	int watched[RELAY_WATCHED];
 	int i;
 
-	if (intr_poll(fds, 2, wake_ns) < 0)
+	relay_watched(r, watched);
+	for (i = 0; i < RELAY_WATCHED; i++)
+		fds[i + 1] = (struct pollfd){ .fd = watched[i] };
+	if (intr_poll(fds, RELAY_WATCHED + 1, wake_ns) < 0)
 		return false;
-	if (relay_reader_gone(fds[1].revents) && relay_has_output(r))
-		r->reader_gone_ns = clock_now_ns();
+	for (i = 0; i < RELAY_WATCHED; i++)
+		relay_event(r, watched[i], fds[i + 1].revents);
 	latch_reset(news);
 	for (i = 0; i < 2; i++) {
 		if (!workers[i].started || workers[i].joined ||
@@ -97,8 +98,7 @@ look(struct relay *r, struct worker *workers, int output_fd,
 }
 
 static enum sk_result
-supervise(struct relay *r, struct worker *workers, int output_fd,
-    struct err *e)
+supervise(struct relay *r, struct worker *workers, struct err *e)
 {
 	int64_t wake_ns;
 
@@ -111,7 +111,7 @@ supervise(struct relay *r, struct worker *workers, int output_fd,
 		case VERDICT_GO_ON:
 			break;
 		}
-		if (!look(r, workers, output_fd, wake_ns))
+		if (!look(r, workers, wake_ns))
 			return SK_INTERRUPTED;
 	}
 }
@@ -126,9 +126,8 @@ relay_run_threads(struct relay *r, struct err *e)
 		{ .leg = &r->down, .abort = &abort, .news = &news },
 	};
 	enum sk_result result = SK_ERROR;
-	int i, output_fd;
+	int i;
 
-	output_fd = r->out != NULL ? sock_watch_fd(r->out) : -1;
 	if (!latch_open(&abort, e) || !latch_open(&stop, e) ||
 	    !latch_open(&news, e))
 		goto out;
@@ -141,7 +140,7 @@ relay_run_threads(struct relay *r, struct err *e)
 	if (r->out != NULL)
 		sock_set_abort(r->out, &abort);
 	if (start(&workers[0], e) && start(&workers[1], e))
-		result = supervise(r, workers, output_fd, e);
+		result = supervise(r, workers, e);
 out:
 	if (abort.fd != -1)
 		latch_set(&abort);

@@ -239,13 +239,18 @@ win(struct sock *s, size_t index, int fd)
 	return CONNECTED;
 }
 
-/* A connect(2) that ended, well or not; its descriptor is ours. */
+/*
+ * A connect(2) that ended, well or not; its descriptor is ours. Nobody can
+ * reset what is not connected (the answer to a SYN is a refusal), so a reset
+ * came after the connection, and perhaps after data: that is for who receives.
+ */
 static enum outcome
 settle(struct sock *s, size_t index, int fd, int sys)
 {
 	if (sys == 0 && !s->config.datagram && met_itself(fd))
 		sys = ECONNREFUSED;
-	if (sys == 0)
+	s->taken_error = sys == ECONNRESET ? sys : 0;
+	if (sys == 0 || s->taken_error != 0)
 		return win(s, index, fd);
 	note_failure(s->priv, index, sys, "");
 	(void)close(fd);
@@ -261,7 +266,7 @@ open_attempt(struct sock *s, size_t index, int *fd, struct err *e)
 
 	*fd = sock_open_fd(s, family, false, e);
 	if (*fd == -1) {
-		if (e->code == ERR_USAGE)
+		if (e->code != ERR_CONNECT)
 			return HOPELESS;
 		note_failure(d, index, e->sys, e->text);
 		err_clear(e);

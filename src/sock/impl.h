@@ -31,6 +31,8 @@ struct transport {
 	/* What to poll; NULL: fd, for the want. */
 	size_t (*pollfds)(const struct sock *, enum sk_result,
 	    struct pollfd *);
+	/* Whether it has broken: SK_OK or SK_ERROR. */
+	enum sk_result (*try_probe)(struct sock *, struct err *);
 	/* At the end of fd: SK_OK if s goes on with another, or SK_EOF. */
 	enum sk_result (*try_next)(struct sock *, struct err *);
 	/* Free what priv holds; fd is closed by the caller. */
@@ -82,6 +84,7 @@ struct sock {
 	struct latch *stop;
 	atomic_bool input_stopped;
 	atomic_bool ended;	/* the peer has ended its direction */
+	int taken_error;	/* what getsockopt(2) took away from recv(2) */
 	bool no_move;		/* the kernel has refused to move bytes */
 	int stalls;		/* attempts to move in vain, in a row */
 	bool armed;		/* closing it would reset it */
@@ -179,7 +182,10 @@ int sock_take_error(int fd);
 enum sk_result sock_bind_error(const struct sk_addr *a, int sys,
     const char *phase, struct err *e);
 
-/* A new descriptor of a family for s, or -1 with *e filled. */
+/*
+ * A new descriptor of a family for s, or -1 with *e filled; ERR_CONNECT if
+ * another family might do.
+ */
 int sock_open_fd(const struct sock *s, int family, bool listens,
     struct err *e);
 

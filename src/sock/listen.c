@@ -153,7 +153,7 @@ open_one(struct sock *s, struct sk_addr *a, struct err *e)
 
 	fd = sock_open_fd(s, a->u.sa.sa_family, true, e);
 	if (fd == -1)
-		return e->code == ERR_USAGE ? SK_ERROR :
+		return e->code != ERR_CONNECT ? SK_ERROR :
 		    sock_bind_error(a, e->sys, e->text, e);
 	if (bind_one(s, fd, a, e) != SK_OK) {
 		(void)close(fd);

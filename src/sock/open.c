@@ -165,6 +165,14 @@ sock_format(const struct sk_addr *a, char *name, size_t size)
 	    a->u.sa.sa_family == AF_UNIX ? "" : " port ", parts.port);
 }
 
+/* Out of descriptors or memory: another address would fare no better. */
+static bool
+is_exhausted(int sys)
+{
+	return sys == EMFILE || sys == ENFILE || sys == ENOMEM ||
+	    sys == ENOBUFS;
+}
+
 int
 sock_open_fd(const struct sock *s, int family, bool listens, struct err *e)
 {
@@ -185,8 +193,8 @@ sock_open_fd(const struct sock *s, int family, bool listens, struct err *e)
 	fd = sys_socket(family, s->config.datagram ? SOCK_DGRAM : SOCK_STREAM,
 	    protocol);
 	if (fd == -1)
-		err_set(e, ERR_CONNECT, errno, s->name,
-		    "cannot make a socket");
+		err_set(e, is_exhausted(errno) ? ERR_LOCAL : ERR_CONNECT,
+		    errno, s->name, "cannot make a socket");
 	else if (!s->config.datagram && is_inet(family))
 		sock_set_nodelay(fd);
 	return fd;

@@ -12,7 +12,7 @@
 #include "sock/vsock.h"
 
 enum {
-	ADDRS_MAX = 64,
+	ADDRS_MAX = 1024,
 	THREAD_STACK = 512 * 1024,
 };
 
@@ -136,14 +136,15 @@ copy_addrs(const struct addrinfo *list, struct sk_addrs *out)
 {
 	const struct addrinfo *ai;
 	struct sk_addr *a;
-	size_t i;
+	size_t i, count = 0;
 
+	for (ai = list; ai != NULL && count < ADDRS_MAX; ai = ai->ai_next)
+		count++;
 	out->count = 0;
-	out->v = calloc(ADDRS_MAX, sizeof(*out->v));
+	out->v = calloc(count, sizeof(*out->v));
 	if (out->v == NULL)
 		return false;
-	for (ai = list; ai != NULL && out->count < ADDRS_MAX;
-	    ai = ai->ai_next) {
+	for (ai = list; ai != NULL && count-- > 0; ai = ai->ai_next) {
 		if (ai->ai_addrlen > sizeof(a->u))
 			continue;
 		a = &out->v[out->count];

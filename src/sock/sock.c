@@ -274,12 +274,9 @@ try_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
 		from->stalls = 0;
 		return SK_OK;
 	}
-	if (n == 0) {
-		if (from->kind == KIND_TCP)
-			atomic_store(&from->ended, true);
+	if (n == 0)
 		return from->tr->try_next != NULL ?
 		    from->tr->try_next(from, e) : SK_EOF;
-	}
 	if (errno == EAGAIN || errno == EWOULDBLOCK)
 		return move_want(from, to, waits);
 	return move_error(from, to, errno, waits, e);
@@ -300,6 +297,18 @@ sock_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
 		r = try_move(from, to, max, moved, waits, e);
 	} while (again(*waits, *waits == from ? SK_IN : SK_OUT, &r));
 	return r;
+}
+
+enum sk_result
+sock_probe(struct sock *s, struct err *e)
+{
+	return s->tr->try_probe != NULL ? s->tr->try_probe(s, e) : SK_OK;
+}
+
+int
+sock_peer_fd(const struct sock *s)
+{
+	return s->kind == KIND_TCP || s->kind == KIND_STREAM ? s->fd : -1;
 }
 
 long

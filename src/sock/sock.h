@@ -127,6 +127,14 @@ bool sock_can_move(const struct sock *from, const struct sock *to);
  */
 enum sk_result sock_shutdown_write(struct sock *s, struct err *e);
 
+/*
+ * Whether a connection has broken, for who neither sends nor receives now:
+ * SK_OK, or SK_ERROR with *e. Never waits. sock_peer_fd is the descriptor whose
+ * POLLERR or POLLHUP is a reason to ask; -1: there is none.
+ */
+enum sk_result sock_probe(struct sock *s, struct err *e);
+int sock_peer_fd(const struct sock *s);
+
 /* SK_OK once the peer has acknowledged all that was sent. */
 enum sk_result sock_drain(struct sock *s, struct err *e);
 

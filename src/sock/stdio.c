@@ -67,12 +67,19 @@ adopt(struct sock *s, int fd, int flags)
 {
 	struct stdio *f = s->priv;
 	struct stat st;
-	int ours = -1;
+	int access_mode, ours = -1;
 
 	s->fd = f->inherited = fd;
 	if (fstat(fd, &st) != 0)
 		return;
 	classify(s, &st);
+	/* What it was not opened for fails at once: no way around that. */
+	access_mode = fcntl(fd, F_GETFL) & O_ACCMODE;
+	if (access_mode != flags && access_mode != O_RDWR) {
+		s->kind = KIND_OTHER;
+		f->access = ACCESS_NEVER_BLOCKS;
+		return;
+	}
 	if (s->kind == KIND_PIPE || f->terminal)
 		ours = sys_reopen(fd, flags);
 	if (ours != -1) {
@@ -229,6 +236,20 @@ stdio_try_send(struct sock *s, const void *buf, size_t len, size_t *put,
 }
 
 /*
+ * Whether standard input and output are one connection, as inetd gives it: then
+ * closing one of the two would not show its peer an end.
+ */
+static bool
+is_one_connection(void)
+{
+	struct stat in, out;
+
+	return fstat(STDIN_FILENO, &in) == 0 &&
+	    fstat(STDOUT_FILENO, &out) == 0 && S_ISSOCK(out.st_mode) &&
+	    in.st_dev == out.st_dev && in.st_ino == out.st_ino;
+}
+
+/*
  * Close standard output for good, so that its reader sees the end at once.
  * /dev/null takes its place, or the next descriptor would become number 1.
  */
@@ -240,6 +261,8 @@ stdio_try_shutdown(struct sock *s, struct err *e)
 
 	if (number == -1)
 		return SK_OK;
+	if (is_one_connection())
+		(void)shutdown(number, SHUT_WR);
 	leave(s);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (close(number) != 0 && errno != EINTR)

@@ -20,6 +20,16 @@ broken(struct sock *s, int sys, const char *phase, struct err *e)
 	return SK_ERROR;
 }
 
+/* At the end of what can be received: was it an end in order? */
+static enum sk_result
+stream_try_next(struct sock *s, struct err *e)
+{
+	if (s->taken_error != 0)
+		return broken(s, s->taken_error, "receiving", e);
+	atomic_store(&s->ended, true);
+	return SK_EOF;
+}
+
 static enum sk_result
 stream_try_recv(struct sock *s, void *buf, size_t len, size_t *got,
     struct err *e)
@@ -33,10 +43,8 @@ stream_try_recv(struct sock *s, void *buf, size_t len, size_t *got,
 		*got = (size_t)n;
 		return SK_OK;
 	}
-	if (n == 0) {
-		atomic_store(&s->ended, true);
-		return SK_EOF;
-	}
+	if (n == 0)
+		return stream_try_next(s, e);
 	if (errno == EAGAIN || errno == EWOULDBLOCK)
 		return SK_WANT_READ;
 	return broken(s, errno, "receiving", e);
@@ -104,9 +112,19 @@ stream_try_drain(struct sock *s, struct err *e)
 	return SK_WANT_WRITE;
 }
 
+static enum sk_result
+stream_try_probe(struct sock *s, struct err *e)
+{
+	int sys = sock_take_error(s->fd);
+
+	return sys == 0 ? SK_OK : broken(s, sys, "sending", e);
+}
+
 const struct transport transport_stream = {
 	.try_recv = stream_try_recv,
 	.try_send = stream_try_send,
 	.try_shutdown = stream_try_shutdown,
 	.try_drain = stream_try_drain,
+	.try_probe = stream_try_probe,
+	.try_next = stream_try_next,
 };

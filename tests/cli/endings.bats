@@ -215,7 +215,9 @@ all_roles=(listen connect send "send -l" receive "receive -c")
 	declare -A number=([INT]=2 [TERM]=15 [HUP]=1)
 	hold held
 	for role in "${all_roles[@]}"; do
-		for sig in INT TERM HUP; do
+		signals=(INT TERM HUP)
+		[[ $role == listen || $role == connect ]] || signals=(TERM)
+		for sig in "${signals[@]}"; do
 			rm -f there go
 			case $role in
 			receive*) steps=(text=hello touch=there recv-reset) ;;

@@ -45,13 +45,11 @@ roles=(listen connect)
 	data 3000000 in
 	for kind in pipe socket tty; do
 		for role in "${roles[@]}"; do
-			WRAP=(guest kind "$kind" in in out out stall never \
-				kill 300 --)
-			touch never
-			pair "$role" >said -- send-some recv-any
+			WRAP=(guest kind "$kind" in in out out kill 300 --)
+			pair "$role" >said -- send-reset
 			await haul
 			has said '^signal 9$' '^flags kept$'
-			await peer
+			await_all peer
 		done
 	done
 }

@@ -41,8 +41,8 @@ teardown() {
 stop_all() {
 	local -a left
 	mapfile -t left < <(jobs -p)
-	((${#left[@]} == 0)) || kill -KILL "${left[@]}" 2>/dev/null
-	wait 2>/dev/null
+	kill -KILL "${left[@]}" 2>/dev/null || :
+	wait 2>/dev/null || :
 	PID=()
 }
 
@@ -62,7 +62,7 @@ fail() {
 	return 1
 }
 
-# Some of the functions begin with "local - && set +T": bats has a trap for every
+# Some functions begin with "local - && set +T": bats has a trap for every
 # command, to know where a test fails, and in these it would cost too much.
 
 # --- running ----------------------------------------------------------------

@@ -17,6 +17,8 @@ enum {
 	ACKNOWLEDGE_LOOK_MS = 1000,
 	/* How often in an idle time what is acknowledged is looked at. */
 	IDLE_LOOKS = 8,
+	/* At --linger, what is there may still be written for so long. */
+	LINGER_GRACE_MS = 100,
 	/* A reader that has enough (tar) may leave just before the end. */
 	READER_GONE_MS = 500,
 };
@@ -226,6 +228,18 @@ judge_datagram(struct relay *r, int64_t now, int64_t *wake, struct err *e)
 	return VERDICT_GO_ON;
 }
 
+/*
+ * What has come from the peer and is not written. What is still in the kernel
+ * counts if nothing has moved since a time; otherwise it is on its way.
+ */
+static bool
+is_stuck(const struct relay *r, int64_t since)
+{
+	return has_pending(&r->down) || (r->down.state == LEG_RUNNING &&
+	    atomic_load(&r->down.pump.moved_ns) < since &&
+	    sock_has_input(r->peer));
+}
+
 /* --linger: leave so long after the end of input at the latest. */
 static enum verdict
 judge_linger(struct relay *r, int64_t now, int64_t *wake, struct err *e)
@@ -244,7 +258,13 @@ judge_linger(struct relay *r, int64_t now, int64_t *wake, struct err *e)
 	if (r->up.state != LEG_ENDED)
 		return fail_time(r,
 		    "not everything was acknowledged within --linger", e);
-	if (has_pending(&r->down))
+	if (!is_stuck(r, CLOCK_NEVER))
+		return VERDICT_FINISH;
+	if (now < end + LINGER_GRACE_MS * CLOCK_MS) {
+		*wake = clock_min_ns(*wake, end + LINGER_GRACE_MS * CLOCK_MS);
+		return VERDICT_GO_ON;
+	}
+	if (is_stuck(r, end))
 		return fail_time(r,
 		    "not everything was written within --linger", e);
 	return VERDICT_FINISH;

@@ -305,6 +305,14 @@ sock_probe(struct sock *s, struct err *e)
 	return s->tr->try_probe != NULL ? s->tr->try_probe(s, e) : SK_OK;
 }
 
+bool
+sock_has_input(const struct sock *s)
+{
+	struct pollfd p = { .fd = s->fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
 int
 sock_peer_fd(const struct sock *s)
 {

@@ -135,6 +135,9 @@ enum sk_result sock_shutdown_write(struct sock *s, struct err *e);
 enum sk_result sock_probe(struct sock *s, struct err *e);
 int sock_peer_fd(const struct sock *s);
 
+/* Whether a connection has something to receive, an end or error included. */
+bool sock_has_input(const struct sock *s);
+
 /* SK_OK once the peer has acknowledged all that was sent. */
 enum sk_result sock_drain(struct sock *s, struct err *e);
 

@@ -238,6 +238,30 @@ told() {
 	await haul
 }
 
+@test "listen: a stdout that is not read for long loses nothing" {
+	mkfifo pipe
+	start reader "$BASH" -c 'exec <pipe
+		until [[ -e go ]]; do sleep 0.02; done
+		cat >out'
+	serve haul haul listen -u 127.0.0.1 0 </dev/null >pipe
+	steps=()
+	for _ in {1..15}; do steps+=(send=10000 sleep=10); done
+	start peer dgram "to:127.0.0.1:$port" "${steps[@]}" >said
+	await_all peer
+	# Longer than the second after which haul would leave.
+	nap 1.5
+	runs haul
+	touch go
+	await_all reader haul
+	offset=0
+	while read -r size sum; do
+		slice out "$offset" "$size" >part
+		[[ $(told part) == "$size $sum" ]]
+		offset=$((offset + size))
+	done <said
+	[[ $offset == 150000 && $(stat -c %s out) == 150000 ]]
+}
+
 @test "listen: answers from the address that was asked" {
 	hold held
 	serve haul haul listen -u 0 <held >out

@@ -50,6 +50,34 @@ world='
 	'
 }
 
+@test "the last but one of a hundred addresses is the one that listens" {
+	in_space "$world"'
+		for i in {1..100}; do
+			echo "127.0.1.$i hundred"
+		done >>hosts
+		data 100000 in
+		for sub in connect send; do
+			serve listener haul receive 127.0.1.99 4000 >got
+			try haul "$sub" hundred 4000 <in
+			is 0
+			says err
+			await_all listener
+			same got in
+		done
+	'
+}
+
+@test "no descriptors left: status 1" {
+	for sub in connect send "receive -c"; do
+		expand haul "${sub% -c}" 127.0.0.1 1
+		[[ $sub != *-c ]] || CMD+=(-c)
+		LIMIT=5 try "$BASH" -c 'ulimit -n 4 && exec "$@"' - "${CMD[@]}"
+		is 1
+		one_line err
+		has err 'too many open files$'
+	done
+}
+
 @test "tries that lost are closed" {
 	in_space "$world"'
 		mkfifo in

@@ -75,6 +75,30 @@ all_roles=(listen connect send "send -l" receive "receive -c")
 	done
 }
 
+@test "--linger: what is not written to stdout is told, never status 0" {
+	export HAUL_NO_ZEROCOPY=1
+	data 100000 answer
+	names=()
+	for role in "${roles[@]}"; do
+		for steps in "sleep=9000" "shut sleep=9000"; do
+			name=$role-${steps%% *}
+			mkfifo "$name"
+			# Open, and nobody reads.
+			exec {stuck}<>"$name"
+			# shellcheck disable=SC2086
+			pair "$role" --linger 300ms </dev/null >"$name" -- \
+				send=answer $steps
+			keep "$name"
+			names+=("$name")
+		done
+	done
+	for name in "${names[@]}"; do
+		await "$name" 5
+		is 6 "$name.err"
+		one_line "$name.err"
+	done
+}
+
 @test "drain: a slow peer that talks all the time gets 8 MiB whole" {
 	data 8388608 in
 	for role in listen connect send "send -l" "connect --send-only" \
@@ -107,6 +131,44 @@ all_roles=(listen connect send "send -l" receive "receive -c")
 		same out in
 		has haul.err \
 			"^haul ${role% -c}: 127.0.0.1 port [0-9]+: receiving: connection reset by peer\$"
+		one_line haul.err
+	done
+}
+
+@test "12 bytes and a reset right after accept: delivered, status 7" {
+	steps=()
+	for _ in {1..19}; do steps+=("text=twelve bytes" reset accept); done
+	steps+=("text=twelve bytes" reset)
+	for args in "connect -d" "receive -c" "receive -c --retry-for 2s"; do
+		# One that connected again would find nobody at the end.
+		serve peer stream listen:127.0.0.1 "${steps[@]}"
+		for _ in {1..20}; do
+			# shellcheck disable=SC2086
+			try haul $args 127.0.0.1 "$port"
+			is 7
+			says out "twelve bytes"
+			one_line err
+		done
+		await_all peer
+	done
+}
+
+@test "a half-close, and then a reset while our input is idle: status 7" {
+	hold held
+	for role in "${roles[@]}"; do
+		rm -f there go
+		pair "$role" <held >out -- text=bye shut touch=there await=go \
+			reset
+		await_file there
+		await_size out 3
+		nap 0.1
+		runs haul
+		touch go
+		begin=$(now_ms)
+		await haul
+		within $(($(now_ms) - begin)) 1000
+		is 7 haul.err
+		says out bye
 		one_line haul.err
 	done
 }
@@ -280,6 +342,22 @@ all_roles=(listen connect send "send -l" receive "receive -c")
 	done
 }
 
+@test "datagrams from an endless input: a signal and --timeout end it" {
+	serve peer dgram bind:127.0.0.1 recv=1 touch=there sleep=20000 >said
+	start haul haul connect -u 127.0.0.1 "$port" </dev/zero >out
+	await_file there
+	kill -TERM "${PID[haul]}"
+	begin=$(now_ms)
+	await haul
+	within $(($(now_ms) - begin)) 1000
+	is 143 haul.err
+	try haul connect -u --timeout 300ms 127.0.0.1 "$port" </dev/zero
+	is 6
+	at_least "$took" 290
+	within "$took" 1500
+	one_line err
+}
+
 @test "a signal removes the path of our UNIX socket" {
 	for sig in INT TERM HUP; do
 		rm -f go p
@@ -333,6 +411,46 @@ all_roles=(listen connect send "send -l" receive "receive -c")
 		is 1 haul.err
 		says haul.err
 		await_all peer
+	done
+}
+
+@test "the reader of stdout leaves with all there is: no failure, until more comes" {
+	mkfifo pipe
+	for role in listen connect receive "receive -c"; do
+		for more in "" text=x; do
+			rm -f gone
+			start reader head -c 5 pipe >out
+			# shellcheck disable=SC2086
+			pair "$role" </dev/null >pipe -- text=hello await=gone \
+				sleep=200 $more shut recv-any
+			await_all reader
+			says out hello
+			touch gone
+			await haul
+			is $((${#more} > 0)) haul.err
+			says haul.err
+			await peer
+		done
+	done
+}
+
+@test "stdin and stdout are one socket: the peer's end of file goes through" {
+	echo question >in
+	for role in "${roles[@]}"; do
+		rm -f ended
+		# stdin gives nothing before stdout has ended.
+		WRAP=(guest kind inetd await ended ended ended in in out out --)
+		pair "$role" >said -- -o got text=hello touch=told shut \
+			recv-eof
+		await_file told
+		begin=$(now_ms)
+		await_file ended
+		within $(($(now_ms) - begin)) 1000
+		await_all haul peer
+		has said '^exit 0$' '^flags kept$'
+		says out hello
+		says got question
+		rm told
 	done
 }
 

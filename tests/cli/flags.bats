@@ -99,6 +99,39 @@ roles=(listen connect)
 	done
 }
 
+@test "stdin is the end of a pipe for writing: an error, and nothing is taken" {
+	mkfifo pipe
+	exec {both}<>pipe
+	for role in listen connect send; do
+		echo bytes >&"$both"
+		pair "$role" 0>pipe >out -- recv-reset
+		await haul
+		is 1 haul.err
+		one_line haul.err
+		has haul.err 'bad file descriptor$'
+		await_all peer
+		read -rt 1 -u "$both" line
+		[[ $line == bytes ]]
+	done
+	exec {both}>&-
+}
+
+@test "stdout is the end of a pipe for reading: an error, and nothing is put in" {
+	mkfifo pipe
+	exec {both}<>pipe
+	hold held
+	for role in listen connect receive; do
+		pair "$role" <held 1<pipe -- text=hello recv-reset
+		await haul
+		is 1 haul.err
+		one_line haul.err
+		has haul.err 'bad file descriptor$'
+		await_all peer
+		! read -rt 0 -u "$both"
+	done
+	exec {both}>&-
+}
+
 @test "terminal: the peer's end of file ends the session" {
 	for role in "${roles[@]}"; do
 		WRAP=(guest kind tty type 'hello\n' out out --)

@@ -87,6 +87,23 @@ hold_states() {
 	hold_states
 }
 
+@test "a terminal, the peer's end of file, and a full connection" {
+	printf -v text '%0100d\n' {1..1000}
+	for role in listen connect; do
+		WRAP=(guest kind tty type "$text" idle 500 kill 1 --)
+		pair "$role" --sockopt sndbuf=4096 >"said-$role" -- -b 4096 \
+			recv=1 shut touch="$role-shut" sleep=20000
+		keep "$role"
+	done
+	for role in listen connect; do
+		await "$role"
+		# It had not ended by itself.
+		has "said-$role" '^signal 9$'
+		[[ -e $role-shut ]]
+		within "$(sed -n 's/^cpu //p' "said-$role")" 50
+	done
+}
+
 @test "waiting for somebody uses no CPU time" {
 	states=()
 	start "listen" haul listen 127.0.0.1 0

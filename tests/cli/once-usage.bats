@@ -235,6 +235,21 @@ is_usage() {
 	is 4
 }
 
+@test "options behind the operands, also under POSIXLY_CORRECT" {
+	for POSIXLY_CORRECT in "" 1; do
+		export POSIXLY_CORRECT
+		[[ $POSIXLY_CORRECT ]] || unset POSIXLY_CORRECT
+		for sub in connect send; do
+			serve receiver haul receive 127.0.0.1 0 >got
+			run_haul "$sub" 127.0.0.1 "$port" -v <<<hello
+			is 0
+			has err "^haul $sub: connected to"
+			await_all receiver
+			says got hello
+		done
+	done
+}
+
 @test "an option given twice: the last one counts" {
 	run_haul listen --accept-timeout 1h --accept-timeout 100ms 127.0.0.1 0
 	is 6

@@ -195,7 +195,7 @@ roles=(listen connect)
 }
 
 @test "--accept-timeout" {
-	for sub in listen receive "send -l" "listen -u"; do
+	for sub in listen receive "send -l" "listen -u" "receive -u"; do
 		# shellcheck disable=SC2086
 		try haul $sub --accept-timeout 300ms --port-file p 127.0.0.1 0
 		is 6
@@ -208,6 +208,18 @@ roles=(listen connect)
 	pair listen --accept-timeout 500ms >out -- sleep=900 text=hello close
 	await_all haul
 	says out hello
+}
+
+@test "--accept-timeout: a datagram in time, and receive goes on" {
+	serve haul haul receive -u --accept-timeout 500ms 127.0.0.1 0 >out
+	echo one >"/dev/udp/127.0.0.1/$port"
+	await_text out one
+	nap 0.7
+	runs haul
+	echo two >"/dev/udp/127.0.0.1/$port"
+	await_text out two
+	says out one two
+	says haul.err
 }
 
 @test "--connect-timeout is no limit on the session" {
@@ -276,6 +288,19 @@ roles=(listen connect)
 	done
 	touch go
 	await_all {listen,connect}-{up,down}-peer
+}
+
+@test "-w: a slow peer that has not read everything yet is movement" {
+	data 300000 in
+	for role in listen connect send; do
+		pair "$role" -w 500ms <in >out -- -b 8192 -o "$role-got" \
+			slow=20000/100
+		keep "$role"
+	done
+	for role in listen connect send; do
+		await_all "$role" "$role-peer"
+		same "$role-got" in
+	done
 }
 
 @test "--timeout ends any run" {

@@ -111,3 +111,42 @@ send_from() {
 	await_all to
 	same got want
 }
+
+@test "send of FIFOs: their writers come later, one after the other" {
+	data 200000 one
+	data 70001 two
+	cat one two >want
+	mkfifo fifo1 fifo2
+	for files in fifo1 "fifo1 fifo2"; do
+		serve to haul receive 127.0.0.1 0 >got
+		# shellcheck disable=SC2086
+		start from haul send 127.0.0.1 "$port" $files
+		nap 0.15
+		runs from
+		cat one >fifo1
+		if [[ $files == *2 ]]; then
+			await_size got 200000
+			nap 0.05
+			runs from
+			cat two >fifo2
+		fi
+		await_all from to
+		case $files in
+		*2) same got want ;;
+		*) same got one ;;
+		esac
+	done
+}
+
+@test "send of a file, a FIFO and stdin in one run" {
+	data 70000 one
+	data 100001 two
+	data 5000 three
+	cat one two three >want
+	mkfifo fifo
+	serve to haul receive 127.0.0.1 0 >got
+	start from haul send 127.0.0.1 "$port" one fifo - <three
+	cat two >fifo
+	await_all from to
+	same got want
+}

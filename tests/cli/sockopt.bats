@@ -73,6 +73,22 @@ with() {
 	done
 }
 
+@test "options that do not go with what the socket does: told, not ignored" {
+	for args in "connect -u --sockopt linger=1" \
+		"send -u --sockopt linger=1" "listen -u --sockopt linger=1" \
+		"receive -u --sockopt linger=1" \
+		"connect -u --sockopt join=239.1.2.3" \
+		"send -u --sockopt join=239.1.2.3"; do
+		portable && [[ $args == *join* ]] && continue
+		# shellcheck disable=SC2086
+		LIMIT=5 try haul $args 127.0.0.1 4000 <<<hello
+		is 2
+		says out
+		one_line err
+		has err 'sockopt (linger|join)'
+	done
+}
+
 @test "options of TCP on a UNIX socket: told, not ignored" {
 	try haul listen --sockopt nodelay=on unix:sock
 	is 2

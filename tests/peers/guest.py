@@ -4,12 +4,13 @@
 usage: guest.py [OPTION VALUE]... -- COMMAND...
 
 kind K        what descriptors 0, 1 and 2 are: pipe (unless said), file,
-              socket, tty (raw)
+              socket, inetd (a socket, the same for 0 and 1), tty (raw)
 after MS      stdin gives nothing for so long
 await FILE    stdin gives nothing before this file is there
 in FILE       what stdin gives; its end of file follows
 type TEXT     stdin stays open behind this text (\\n, \\x04 and so on)
 out FILE      where what comes from stdout is kept
+ended FILE    this file appears at the end of file of stdout
 nonblock FDS  these descriptors ("0", "01") are O_NONBLOCK from the start
 full BYTES    stdout's pipe holds so many bytes "F" from the start
 stall FILE    stdout is not read before this file is there
@@ -74,7 +75,9 @@ class Guest:
             self.theirs = [os.open(n, os.O_RDWR | os.O_CREAT) for n in names]
         else:
             for n in range(3):
-                if self.kind == "socket":
+                if self.kind == "inetd" and n == 1:
+                    ours, theirs = os.dup(ours), os.dup(theirs)
+                elif self.kind in ("socket", "inetd"):
                     ours, theirs = (s.detach() for s in socket.socketpair())
                 elif n == 0:
                     theirs, ours = os.pipe()
@@ -104,6 +107,10 @@ class Guest:
                         break
                     while data:
                         data = data[os.write(self.ours[0], data):]
+            if self.kind == "inetd":
+                with socket.socket(fileno=self.ours[0]) as s:
+                    s.shutdown(socket.SHUT_WR)
+                return
             os.close(self.ours[0])
         except OSError:
             pass
@@ -119,6 +126,8 @@ class Guest:
             except OSError:
                 break
             if not data:
+                if fd == self.ours[1] and "ended" in self.opts:
+                    open(self.opts["ended"], "w").close()
                 break
             file.write(data)
             file.flush()

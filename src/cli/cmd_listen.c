@@ -16,10 +16,7 @@ static const struct opt_group groups[] = {
 	{ "address", address_opts, ADDRESS_OPTS, AT(common.address) },
 	{ "listening", bind_opts, BIND_OPTS, AT(bind) },
 	{ "streams", relay_opts, RELAY_OPTS, AT(relay) },
-	{ "time limits (D: 500ms, 2s, 1.5m, 1h)", time_opts, TIME_OPTS,
-	    AT(common.time) },
-	{ "socket", mode_opts, MODE_OPTS, AT(common.mode) },
-	{ "output", output_opts, OUTPUT_OPTS, AT(common.output) },
+	COMMON_GROUPS(listen_options),
 };
 
 static const char *const synopsis[] = {

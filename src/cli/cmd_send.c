@@ -25,10 +25,7 @@ static const struct opt_group groups[] = {
 	{ "address", address_opts, ADDRESS_OPTS, AT(common.address) },
 	{ "connecting", dial_opts, DIAL_OPTS, AT(dial) },
 	{ "listening, with --listen", bind_opts, BIND_OPTS, AT(bind) },
-	{ "time limits (D: 500ms, 2s, 1.5m, 1h)", time_opts, TIME_OPTS,
-	    AT(common.time) },
-	{ "socket", mode_opts, MODE_OPTS, AT(common.mode) },
-	{ "output", output_opts, OUTPUT_OPTS, AT(common.output) },
+	COMMON_GROUPS(send_options),
 };
 
 static const char *const synopsis[] = {

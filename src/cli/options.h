@@ -81,6 +81,15 @@ extern const struct opt address_opts[ADDRESS_OPTS], mode_opts[MODE_OPTS],
     time_opts[TIME_OPTS], dial_opts[DIAL_OPTS], bind_opts[BIND_OPTS],
     relay_opts[RELAY_OPTS], output_opts[OUTPUT_OPTS];
 
+/* The groups that end every table, of a struct with a member common. */
+#define COMMON_GROUPS(options)						\
+	{ "time limits (D: 500ms, 2s, 1.5m, 1h)", time_opts, TIME_OPTS,	\
+	    offsetof(struct options, common.time) },			\
+	{ "socket", mode_opts, MODE_OPTS,				\
+	    offsetof(struct options, common.mode) },			\
+	{ "output", output_opts, OUTPUT_OPTS,				\
+	    offsetof(struct options, common.output) }
+
 extern const struct opt_type opt_datagram, opt_sockopt;
 
 #endif

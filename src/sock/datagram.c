@@ -195,17 +195,11 @@ static enum sk_result
 datagram_try_send(struct sock *s, const void *buf, size_t len, size_t *put,
     struct err *e)
 {
-	ssize_t n;
+	enum sk_result r;
 
-	do
-		n = send(s->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	if (n >= 0) {
-		*put = (size_t)n;
-		return SK_OK;
-	}
-	if (errno == EAGAIN || errno == EWOULDBLOCK)
-		return SK_WANT_WRITE;
+	r = sock_send_fd(s->fd, buf, len, put);
+	if (r != SK_ERROR)
+		return r;
 	if (errno == ENOBUFS) {
 		sock_pause(s, SK_OUT, clock_now_ns() +
 		    NO_BUFFER_RETRY_MS * CLOCK_MS, true);

@@ -175,6 +175,10 @@ enum sk_result unix_bind(int fd, const struct sk_addr *a, int mode,
     struct unix_path *made, struct err *e);
 void unix_remove(struct unix_path *made);
 
+/* One send(2): SK_OK with *put, SK_WANT_WRITE, or SK_ERROR with errno. */
+enum sk_result sock_send_fd(int fd, const void *buf, size_t len,
+    size_t *put);
+
 /* The pending error of a socket as an errno value, cleared by asking. */
 int sock_take_error(int fd);
 

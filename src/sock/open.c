@@ -1,4 +1,4 @@
-/* Making sockets, and what all of them share before and after the data. */
+/* Making sockets, and what all of them share. */
 #include "sock/impl.h"
 
 #include <errno.h>
@@ -209,6 +209,22 @@ sock_bind_error(const struct sk_addr *a, int sys, const char *phase,
 	sock_format(a, name, sizeof(name));
 	err_set(e, ERR_BIND, sys, name, "%s", phase);
 	return SK_ERROR;
+}
+
+enum sk_result
+sock_send_fd(int fd, const void *buf, size_t len, size_t *put)
+{
+	ssize_t n;
+
+	do
+		n = send(fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n >= 0) {
+		*put = (size_t)n;
+		return SK_OK;
+	}
+	return errno == EAGAIN || errno == EWOULDBLOCK ? SK_WANT_WRITE :
+	    SK_ERROR;
 }
 
 int

@@ -54,18 +54,10 @@ static enum sk_result
 stream_try_send(struct sock *s, const void *buf, size_t len, size_t *put,
     struct err *e)
 {
-	ssize_t n;
+	enum sk_result r;
 
-	do
-		n = send(s->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	if (n >= 0) {
-		*put = (size_t)n;
-		return SK_OK;
-	}
-	if (errno == EAGAIN || errno == EWOULDBLOCK)
-		return SK_WANT_WRITE;
-	return broken(s, errno, "sending", e);
+	r = sock_send_fd(s->fd, buf, len, put);
+	return r == SK_ERROR ? broken(s, errno, "sending", e) : r;
 }
 
 static enum sk_result

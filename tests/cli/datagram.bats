@@ -243,13 +243,13 @@ told() {
 	start reader "$BASH" -c 'exec <pipe
 		until [[ -e go ]]; do sleep 0.02; done
 		cat >out'
-	serve haul haul listen -u 127.0.0.1 0 </dev/null >pipe
+	serve haul haul listen -u --linger 300ms 127.0.0.1 0 </dev/null >pipe
 	steps=()
-	for _ in {1..15}; do steps+=(send=10000 sleep=10); done
+	for _ in {1..15}; do steps+=(send=10000 sleep=5); done
 	start peer dgram "to:127.0.0.1:$port" "${steps[@]}" >said
 	await_all peer
-	# Longer than the second after which haul would leave.
-	nap 1.5
+	# Longer than what haul lingers.
+	nap 0.6
 	runs haul
 	touch go
 	await_all reader haul

@@ -142,13 +142,14 @@ all_roles=(listen connect send "send -l" receive "receive -c")
 	for args in "connect -d" "receive -c" "receive -c --retry-for 2s"; do
 		# One that connected again would find nobody at the end.
 		serve peer stream listen:127.0.0.1 "${steps[@]}"
-		for _ in {1..20}; do
-			# shellcheck disable=SC2086
-			try haul $args 127.0.0.1 "$port"
-			is 7
-			says out "twelve bytes"
-			one_line err
-		done
+		# shellcheck disable=SC2086
+		expand haul $args 127.0.0.1 "$port"
+		try "$BASH" -c 'for _ in {1..20}; do
+				"$@" </dev/null && exit
+				echo ": $?"
+			done' - "${CMD[@]}"
+		[[ $(sort -u out) == "twelve bytes: 7" ]]
+		[[ $(wc -l <out) == 20 && $(wc -l <err) == 20 ]]
 		await_all peer
 	done
 }
@@ -415,22 +416,29 @@ all_roles=(listen connect send "send -l" receive "receive -c")
 }
 
 @test "the reader of stdout leaves with all there is: no failure, until more comes" {
-	mkfifo pipe
+	names=()
 	for role in listen connect receive "receive -c"; do
 		for more in "" text=x; do
-			rm -f gone
-			start reader head -c 5 pipe >out
+			name=${role// /}$more
+			mkfifo "$name"
+			start reader head -c 5 "$name" >out
 			# shellcheck disable=SC2086
-			pair "$role" </dev/null >pipe -- text=hello await=gone \
-				sleep=200 $more shut recv-any
+			pair "$role" </dev/null >"$name" -- text=hello \
+				await="$name-gone" sleep=200 $more shut recv-any
 			await_all reader
 			says out hello
-			touch gone
-			await haul
-			is $((${#more} > 0)) haul.err
-			says haul.err
-			await peer
+			touch "$name-gone"
+			keep "$name"
+			names+=("$name")
 		done
+	done
+	for name in "${names[@]}"; do
+		await "$name" 5
+		case $name in
+		*=x) is 1 "$name.err" ;;
+		*) is 0 "$name.err" ;;
+		esac
+		says "$name.err"
 	done
 }
 

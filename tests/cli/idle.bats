@@ -90,9 +90,9 @@ hold_states() {
 @test "a terminal, the peer's end of file, and a full connection" {
 	printf -v text '%0100d\n' {1..1000}
 	for role in listen connect; do
-		WRAP=(guest kind tty type "$text" idle 500 kill 1 --)
+		WRAP=(guest kind tty type "$text" idle 400 kill 1 --)
 		pair "$role" --sockopt sndbuf=4096 >"said-$role" -- -b 4096 \
-			recv=1 shut touch="$role-shut" sleep=20000
+			sleep=150 shut touch="$role-shut" sleep=20000
 		keep "$role"
 	done
 	for role in listen connect; do

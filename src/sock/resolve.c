@@ -141,7 +141,7 @@ copy_addrs(const struct addrinfo *list, struct sk_addrs *out)
 	for (ai = list; ai != NULL && count < ADDRS_MAX; ai = ai->ai_next)
 		count++;
 	out->count = 0;
-	out->v = calloc(count, sizeof(*out->v));
+	out->v = calloc(count + 1, sizeof(*out->v));
 	if (out->v == NULL)
 		return false;
 	for (ai = list; ai != NULL && count-- > 0; ai = ai->ai_next) {

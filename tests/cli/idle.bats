@@ -88,11 +88,13 @@ hold_states() {
 }
 
 @test "a terminal, the peer's end of file, and a full connection" {
-	printf -v text '%0100d\n' {1..1000}
+	# Lines as long as can be: the rest of one takes long to seep through.
+	printf -v text '%04000d\n' {1..25}
 	for role in listen connect; do
 		WRAP=(guest kind tty type "$text" idle 400 kill 1 --)
 		pair "$role" --sockopt sndbuf=4096 >"said-$role" -- -b 4096 \
-			sleep=150 shut touch="$role-shut" sleep=20000
+			unread=3000 sleep=100 shut touch="$role-shut" \
+			sleep=20000
 		keep "$role"
 	done
 	for role in listen connect; do

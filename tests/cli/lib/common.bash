@@ -367,11 +367,15 @@ need_ipv6() {
 }
 
 # in_space SCRIPT: run it in network and mount namespaces of its own, with lo up
-# and this file loaded.
+# and this file loaded. Root needs no user namespace for it, and may not get one
+# in a chroot.
 in_space() {
-	unshare -rnm true 2>/dev/null || skip "no namespaces (unshare -rnm)"
+	local spaces=-rnm
+	((EUID != 0)) || spaces=-nm
+	unshare "$spaces" true 2>/dev/null ||
+		skip "no namespaces (unshare $spaces)"
 	# shellcheck disable=SC2016
-	timeout -k 1 "${LIMIT:-30}" unshare -rnm "$BASH" -c '
+	timeout -k 1 "${LIMIT:-30}" unshare "$spaces" "$BASH" -c '
 		set -eE
 		trap '\''echo "failed: $BASH_COMMAND (line $LINENO)" >&2'\'' ERR
 		bats_require_minimum_version() { :; }

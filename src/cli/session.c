@@ -360,6 +360,9 @@ session_establish(struct session *s, struct sock **peer, struct err *e)
 		return r;
 	sock_set_deadline(*peer, s->deadline_ns);
 	r = complete(*peer, sock_handshake, e);
+	if (r == SK_TIMEOUT)
+		r = time_is_up(s, sock_name(*peer),
+		    "the run has taken its --timeout", e);
 	if (r != SK_OK)
 		sock_abort(peer);
 	return r;

@@ -68,6 +68,8 @@ world='
 }
 
 @test "no descriptors left: status 1" {
+	# The search for leaks at the exit needs descriptors of its own.
+	export ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0
 	for sub in connect send "receive -c"; do
 		expand haul "${sub% -c}" 127.0.0.1 1
 		[[ $sub != *-c ]] || CMD+=(-c)

@@ -76,7 +76,8 @@ world='
 	for sub in connect send "receive -c"; do
 		expand haul "${sub% -c}" 127.0.0.1 1
 		[[ $sub != *-c ]] || CMD+=(-c)
-		LIMIT=5 try "$BASH" -c 'ulimit -n "$1" && shift && exec "$@"' \
+		LIMIT=5 try "$BASH" -c 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+			ulimit -n "$1" && shift && exec "$@"' \
 			- "$limit" "${CMD[@]}"
 		is 1
 		one_line err

@@ -117,9 +117,6 @@ void sock_become(struct sock *s, const struct transport *tr, int fd);
  */
 void sock_set_nodelay(int fd);
 
-/* SO_LINGER: arm the reset that any end of the process then causes. */
-void sock_arm(struct sock *s);
-
 /* Switch the reset off (or set what --sockopt linger asked for). */
 bool sock_disarm(struct sock *s, struct err *e);
 

@@ -67,8 +67,9 @@ sock_apply_options(const struct sock *s, enum sockopt_stage stage, int fd,
 	return sockopt_apply(s->config.options, stage, fd, family, s->name, e);
 }
 
-void
-sock_arm(struct sock *s)
+/* SO_LINGER: arm the reset that any end of the process then causes. */
+static void
+arm(struct sock *s)
 {
 	struct linger now = { .l_onoff = 1, .l_linger = 0 };
 
@@ -117,7 +118,7 @@ sock_become(struct sock *s, const struct transport *tr, int fd)
 	s->kind = KIND_STREAM;
 	if (is_inet(s->family)) {
 		s->kind = KIND_TCP;
-		sock_arm(s);
+		arm(s);
 	}
 }
 

@@ -7,7 +7,10 @@ struct receive_options {
 	struct common_options common;
 	struct dial_options dial;
 	struct bind_options bind;
-	bool connect;
+	struct transfer_options transfer;
+	bool connect, force, fsync, keep_open;
+	const char *output, *directory;
+	uint64_t count;
 };
 
 #define AT(field)	offsetof(struct receive_options, field)
@@ -15,11 +18,24 @@ struct receive_options {
 static const struct opt receive_opts[] = {
 	{ "connect", 'c', NULL, &opt_flag, AT(connect),
 	    "connect to the sender instead of waiting" },
+	{ "output", 'o', "FILE", &opt_string, AT(output),
+	    "write what comes to FILE" },
+	{ "directory", 'D', "DIR", &opt_string, AT(directory),
+	    "take files and directories, by their names, into DIR" },
+	{ "force", 0, NULL, &opt_flag, AT(force),
+	    "replace files that exist" },
+	{ "fsync", 0, NULL, &opt_flag, AT(fsync),
+	    "confirm only what has reached the disk" },
+	{ "keep-open", 'k', NULL, &opt_flag, AT(keep_open),
+	    "take one transfer after the other" },
+	{ "count", 0, "N", &opt_count, AT(count),
+	    "with -k, end after N transfers" },
 };
 
 static const struct opt_group groups[] = {
 	{ "receiving", receive_opts,
 	    sizeof(receive_opts) / sizeof(receive_opts[0]), 0 },
+	{ "transfer", transfer_opts, TRANSFER_OPTS, AT(transfer) },
 	{ "address", address_opts, ADDRESS_OPTS, AT(common.address) },
 	{ "listening", bind_opts, BIND_OPTS, AT(bind) },
 	{ "connecting, with --connect", dial_opts, DIAL_OPTS, AT(dial) },

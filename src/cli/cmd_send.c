@@ -7,6 +7,7 @@ struct send_options {
 	struct common_options common;
 	struct dial_options dial;
 	struct bind_options bind;
+	struct transfer_options transfer;
 	bool listen;
 	enum datagram_unit datagram;
 };
@@ -22,6 +23,7 @@ static const struct opt send_opts[] = {
 
 static const struct opt_group groups[] = {
 	{ "sending", send_opts, sizeof(send_opts) / sizeof(send_opts[0]), 0 },
+	{ "transfer", transfer_opts, TRANSFER_OPTS, AT(transfer) },
 	{ "address", address_opts, ADDRESS_OPTS, AT(common.address) },
 	{ "connecting", dial_opts, DIAL_OPTS, AT(dial) },
 	{ "listening, with --listen", bind_opts, BIND_OPTS, AT(bind) },

@@ -52,6 +52,12 @@ parse_fd(const char *arg, void *field)
 }
 
 static bool
+parse_count(const char *arg, void *field)
+{
+	return parse_number(arg, 1, INT64_MAX, field);
+}
+
+static bool
 parse_backlog(const char *arg, void *field)
 {
 	uint64_t n;
@@ -75,6 +81,7 @@ const struct opt_type opt_duration = {
 };
 const struct opt_type opt_fd = { "an open descriptor from 3", parse_fd };
 const struct opt_type opt_backlog = { "a number from 1", parse_backlog };
+const struct opt_type opt_count = { "a number from 1", parse_count };
 const struct opt_type opt_mode = {
 	"an octal mode such as 600", parse_file_mode
 };

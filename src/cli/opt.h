@@ -50,6 +50,7 @@ extern const struct opt_type
     opt_duration,	/* int64_t, nanoseconds */
     opt_fd,		/* int, an open descriptor, not a standard one */
     opt_backlog,	/* int */
+    opt_count,		/* uint64_t, from 1 */
     opt_mode;		/* int */
 
 /*

@@ -97,6 +97,15 @@ const struct opt relay_opts[RELAY_OPTS] = {
 	    "with -u, send a datagram per line or chunk" },
 };
 
+const struct opt transfer_opts[TRANSFER_OPTS] = {
+	{ "raw", 0, NULL, &opt_flag, AT(transfer, raw),
+	    "a plain stream, for peers other than haul" },
+	{ "progress", 0, NULL, &opt_flag, AT(transfer, progress),
+	    "show progress, also if stderr is no terminal" },
+	{ "no-progress", 0, NULL, &opt_flag, AT(transfer, no_progress),
+	    "never show progress" },
+};
+
 const struct opt output_opts[OUTPUT_OPTS] = {
 	{ "verbose", 'v', NULL, &opt_flag, AT(output, verbose),
 	    "say on standard error what is going on" },

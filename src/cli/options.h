@@ -49,6 +49,11 @@ struct relay_options {
 	int64_t linger_ns;
 };
 
+/* What send and receive share. */
+struct transfer_options {
+	bool raw, progress, no_progress;
+};
+
 struct output_options {
 	bool verbose, quiet, help, version;
 };
@@ -74,12 +79,14 @@ enum {
 	DIAL_OPTS = 3,
 	BIND_OPTS = 4,
 	RELAY_OPTS = 7,
+	TRANSFER_OPTS = 3,
 	OUTPUT_OPTS = 4,
 };
 
 extern const struct opt address_opts[ADDRESS_OPTS], mode_opts[MODE_OPTS],
     time_opts[TIME_OPTS], dial_opts[DIAL_OPTS], bind_opts[BIND_OPTS],
-    relay_opts[RELAY_OPTS], output_opts[OUTPUT_OPTS];
+    relay_opts[RELAY_OPTS], transfer_opts[TRANSFER_OPTS],
+    output_opts[OUTPUT_OPTS];
 
 /* The groups that end every table, of a struct with a member common. */
 #define COMMON_GROUPS(options)						\

@@ -43,8 +43,8 @@ touch(struct pump *p)
 static void
 tell(struct pump *p)
 {
-	if (p->news != NULL)
-		latch_set(p->news);
+	if (p->news != NULL && *p->news != NULL)
+		latch_set(*p->news);
 }
 
 static void

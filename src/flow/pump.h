@@ -46,7 +46,7 @@ struct pump {
 	bool hold;		/* do not tell the sink of the end */
 	bool no_move;		/* never inside the kernel */
 	struct refusal *refusal;	/* NULL: one is an error */
-	struct latch *news;	/* set at a new state or refusal */
+	struct latch **news;	/* set at a new state or refusal; *: NULL */
 
 	/* For the owner, also from another thread. */
 	atomic_int state;		/* enum pump_state */

@@ -1,12 +1,14 @@
 /* When a relay is over, and how: the same for both modes. */
-#include "flow/relay_impl.h"
+#include "flow/relay.h"
 
 #include <errno.h>
 #include <poll.h>
 
 #include "base/clock.h"
+#include "flow/run.h"
 
 enum {
+	STEP_BUDGET = 1024 * 1024,
 	/* A datagram session ends so long after the last answer. */
 	DATAGRAM_LINGER_MS = 1000,
 	/* --send-only: a peer that talks may go on reading so long... */
@@ -23,11 +25,33 @@ enum {
 	READER_GONE_MS = 500,
 };
 
+/* One direction. */
+struct way {
+	struct leg leg;
+	struct pump pump;
+};
+
+struct relay {
+	struct run run;
+	const struct relay_config *config;
+	struct sock *in, *out, *peer;
+	struct way up, down;	/* to the peer, from the peer */
+	struct refusal refusal;
+	bool refusal_told;
+	bool input_stopped;	/* the terminal is not read any more */
+	int output_fd, peer_fd;	/* to watch for errors; -1: none */
+	bool peer_event;	/* the peer is to be asked for an error */
+	bool peer_asked;	/* there was none */
+	int64_t reader_gone_ns;	/* since when nobody reads our output; 0: no */
+	long left;		/* what the peer had not acknowledged... */
+	int64_t left_ns;	/* ...and when that last became less */
+};
+
 /* Whether our output is still open: the down leg closes it when it shuts. */
 static bool
 has_output(const struct relay *r)
 {
-	return r->down.state == LEG_RUNNING &&
+	return r->down.leg.state == LEG_RUNNING &&
 	    atomic_load(&r->down.pump.state) < PUMP_SHUTTING;
 }
 
@@ -35,52 +59,36 @@ has_output(const struct relay *r)
 static bool
 is_unwatched(const struct relay *r)
 {
-	return r->down.state == LEG_ENDED && r->up.state == LEG_RUNNING &&
+	return r->down.leg.state == LEG_ENDED && r->up.leg.state == LEG_RUNNING &&
 	    atomic_load(&r->up.pump.state) < PUMP_SHUTTING;
 }
 
-void
-relay_watched(const struct relay *r, int fds[RELAY_WATCHED])
+/*
+ * What is watched for errors alone: our output, whose reader may leave, and a
+ * peer that has ended and may still reset while our input is idle.
+ */
+static void
+watched(const struct run *run, struct pollfd *fds)
 {
-	fds[0] = has_output(r) && r->reader_gone_ns == 0 ? r->output_fd : -1;
-	fds[1] = is_unwatched(r) && !r->peer_asked ? r->peer_fd : -1;
+	const struct relay *r = (const struct relay *)run;
+	bool output = has_output(r) && r->reader_gone_ns == 0;
+
+	fds[0] = (struct pollfd){ .fd = output ? r->output_fd : -1 };
+	fds[1] = (struct pollfd){ .fd = is_unwatched(r) && !r->peer_asked ?
+	    r->peer_fd : -1 };
 }
 
-void
-relay_event(struct relay *r, int fd, short revents)
+static void
+event(struct run *run, int fd, short revents)
 {
+	struct relay *r = (struct relay *)run;
+
 	if (!(revents & (POLLERR | POLLHUP | POLLNVAL)))
 		return;
 	if (fd == r->output_fd && has_output(r) && r->reader_gone_ns == 0)
 		r->reader_gone_ns = clock_now_ns();
 	if (fd == r->peer_fd && is_unwatched(r))
 		r->peer_event = true;
-}
-
-bool
-relay_leg_stopped(struct leg *leg, enum sk_result result, struct err *e)
-{
-	switch (result) {
-	case SK_EOF:
-		leg->state = LEG_ENDED;
-		return true;
-	case SK_ERROR:
-		leg->state = LEG_FAILED;
-		err_move(&leg->err, e);
-		return true;
-	case SK_OK:
-	case SK_WANT_READ:
-	case SK_WANT_WRITE:
-		return true;
-	case SK_TIMEOUT:
-		leg->state = LEG_FAILED;
-		err_set(&leg->err, ERR_TIMEOUT, 0,
-		    sock_name(leg->pump.waits), "timed out");
-		return true;
-	case SK_INTERRUPTED:
-		break;
-	}
-	return false;
 }
 
 static enum verdict
@@ -91,9 +99,9 @@ fail_time(struct relay *r, const char *what, struct err *e)
 }
 
 static enum verdict
-fail_with(struct leg *leg, struct err *e)
+fail_with(struct way *way, struct err *e)
 {
-	err_move(e, &leg->err);
+	err_move(e, &way->leg.err);
 	return VERDICT_FAIL;
 }
 
@@ -102,9 +110,9 @@ last_moved_ns(const struct relay *r)
 {
 	int64_t up = 0, down = 0;
 
-	if (r->up.state != LEG_ABSENT)
+	if (r->up.leg.state != LEG_ABSENT)
 		up = atomic_load(&r->up.pump.moved_ns);
-	if (r->down.state != LEG_ABSENT)
+	if (r->down.leg.state != LEG_ABSENT)
 		down = atomic_load(&r->down.pump.moved_ns);
 	if (down > up)
 		up = down;
@@ -120,7 +128,7 @@ note_acknowledged(struct relay *r, int64_t now)
 {
 	long left;
 
-	if (r->up.state == LEG_ABSENT ||
+	if (r->up.leg.state == LEG_ABSENT ||
 	    (r->config->idle_ns < 0 && !r->config->send_only))
 		return;
 	left = sock_unacknowledged(r->peer);
@@ -130,10 +138,10 @@ note_acknowledged(struct relay *r, int64_t now)
 }
 
 static bool
-has_pending(const struct leg *leg)
+has_pending(const struct way *way)
 {
-	return leg->state == LEG_RUNNING &&
-	    atomic_load(&leg->pump.pending) > 0;
+	return way->leg.state == LEG_RUNNING &&
+	    atomic_load(&way->pump.pending) > 0;
 }
 
 /*
@@ -149,10 +157,10 @@ judge_failures(struct relay *r, struct err *e)
 		if (sock_probe(r->peer, e) == SK_ERROR)
 			return VERDICT_FAIL;
 	}
-	if (r->down.state == LEG_FAILED)
+	if (r->down.leg.state == LEG_FAILED)
 		return fail_with(&r->down, e);
-	if (r->up.state == LEG_FAILED && (r->up.err.code == ERR_LOCAL ||
-	    r->down.state != LEG_RUNNING || sock_is_datagram(r->peer)))
+	if (r->up.leg.state == LEG_FAILED && (r->up.leg.err.code == ERR_LOCAL ||
+	    r->down.leg.state != LEG_RUNNING || sock_is_datagram(r->peer)))
 		return fail_with(&r->up, e);
 	return VERDICT_GO_ON;
 }
@@ -208,7 +216,7 @@ judge_datagram(struct relay *r, int64_t now, int64_t *wake, struct err *e)
 	if (sys != 0)
 		err_set(e, atomic_load(&r->refusal.answered) ? ERR_BROKEN :
 		    ERR_CONNECT, sys, sock_name(r->peer), "%s", "");
-	if (sys != 0 && r->up.state == LEG_ENDED) {
+	if (sys != 0 && r->up.leg.state == LEG_ENDED) {
 		e->quiet = r->refusal_told;
 		return VERDICT_FAIL;
 	}
@@ -216,9 +224,9 @@ judge_datagram(struct relay *r, int64_t now, int64_t *wake, struct err *e)
 		r->config->on_refusal(e);
 	r->refusal_told = sys != 0;
 	err_clear(e);
-	if (r->up.state != LEG_ENDED)
+	if (r->up.leg.state != LEG_ENDED)
 		return VERDICT_GO_ON;
-	if (r->config->send_only || r->down.state != LEG_RUNNING)
+	if (r->config->send_only || r->down.leg.state != LEG_RUNNING)
 		return VERDICT_FINISH;
 	if (linger < 0)
 		linger = DATAGRAM_LINGER_MS * CLOCK_MS;
@@ -239,7 +247,7 @@ judge_datagram(struct relay *r, int64_t now, int64_t *wake, struct err *e)
 static bool
 is_stuck(const struct relay *r, int64_t since)
 {
-	return has_pending(&r->down) || (r->down.state == LEG_RUNNING &&
+	return has_pending(&r->down) || (r->down.leg.state == LEG_RUNNING &&
 	    atomic_load(&r->down.pump.moved_ns) < since &&
 	    sock_has_input(r->peer));
 }
@@ -250,7 +258,7 @@ judge_linger(struct relay *r, int64_t now, int64_t *wake, struct err *e)
 {
 	int64_t ended, end;
 
-	ended = r->up.state == LEG_ABSENT ? 0 :
+	ended = r->up.leg.state == LEG_ABSENT ? 0 :
 	    atomic_load(&r->up.pump.ended_ns);
 	if (r->config->linger_ns < 0 || ended == 0)
 		return VERDICT_GO_ON;
@@ -259,7 +267,7 @@ judge_linger(struct relay *r, int64_t now, int64_t *wake, struct err *e)
 		*wake = clock_min_ns(*wake, end);
 		return VERDICT_GO_ON;
 	}
-	if (r->up.state != LEG_ENDED)
+	if (r->up.leg.state != LEG_ENDED)
 		return fail_time(r,
 		    "not everything was acknowledged within --linger", e);
 	if (!is_stuck(r, CLOCK_NEVER))
@@ -302,9 +310,9 @@ judge_send_only(struct relay *r, int64_t now, int64_t *wake, struct err *e)
 {
 	int64_t ended, end;
 
-	if (r->up.state != LEG_ENDED)
+	if (r->up.leg.state != LEG_ENDED)
 		return judge_acknowledging(r, now, wake, e);
-	if (r->down.state != LEG_RUNNING ||
+	if (r->down.leg.state != LEG_RUNNING ||
 	    atomic_load(&r->down.pump.bytes) == 0)
 		return VERDICT_FINISH;
 	ended = atomic_load(&r->up.pump.ended_ns);
@@ -318,9 +326,9 @@ judge_send_only(struct relay *r, int64_t now, int64_t *wake, struct err *e)
 }
 
 static bool
-is_over(const struct leg *leg)
+is_over(const struct way *way)
 {
-	return leg->state == LEG_ABSENT || leg->state == LEG_ENDED;
+	return way->leg.state == LEG_ABSENT || way->leg.state == LEG_ENDED;
 }
 
 static enum verdict
@@ -335,17 +343,19 @@ judge_ends(struct relay *r, int64_t now, int64_t *wake, struct err *e)
 	v = judge_linger(r, now, wake, e);
 	if (v == VERDICT_GO_ON && r->config->send_only)
 		v = judge_send_only(r, now, wake, e);
-	if (v == VERDICT_GO_ON && r->down.state == LEG_ENDED &&
+	if (v == VERDICT_GO_ON && r->down.leg.state == LEG_ENDED &&
 	    !r->input_stopped && sock_is_terminal(r->in)) {
 		sock_stop_input(r->in);
 		r->input_stopped = true;
+		r->run.wake[0] = true;
 	}
 	return v;
 }
 
-enum verdict
-relay_judge(struct relay *r, int64_t *wake_ns, struct err *e)
+static enum verdict
+judge(struct run *run, int64_t *wake_ns, struct err *e)
 {
+	struct relay *r = (struct relay *)run;
 	int64_t now = clock_now_ns();
 	enum verdict v;
 
@@ -361,15 +371,51 @@ relay_judge(struct relay *r, int64_t *wake_ns, struct err *e)
 	return v;
 }
 
+static enum sk_result
+step(struct leg *leg, struct err *e)
+{
+	struct way *way = (struct way *)leg;
+	enum sk_result r;
+
+	r = pump_step(&way->pump, STEP_BUDGET, e);
+	leg->waits = way->pump.waits;
+	leg->side = way->pump.side;
+	return r;
+}
+
 static void
-init_leg(struct relay *r, struct leg *leg, struct sock *from,
+init_way(struct relay *r, struct way *way, struct sock *from,
     struct sock *to)
 {
-	leg->state = LEG_RUNNING;
-	pump_init(&leg->pump, from, to);
-	leg->pump.no_move = r->config->no_move;
+	way->leg.state = LEG_RUNNING;
+	way->leg.step = step;
+	pump_init(&way->pump, from, to);
+	way->pump.no_move = r->config->no_move;
+	way->pump.news = &r->run.news;
 	if (sock_is_datagram(r->peer) && !r->config->send_only)
-		leg->pump.refusal = &r->refusal;
+		way->pump.refusal = &r->refusal;
+}
+
+static enum sk_result
+run_relay(struct relay *r, struct err *e)
+{
+	struct latch stop = LATCH_CLOSED;
+	enum sk_result result = SK_ERROR;
+
+	/* What wakes a thread that reads a terminal. */
+	if (r->in != NULL && !latch_open(&stop, e))
+		goto out;
+	if (r->in != NULL)
+		sock_set_stop(r->in, &stop);
+	result = run_legs(&r->run, e);
+	if (r->in != NULL)
+		sock_set_stop(r->in, NULL);
+out:
+	latch_close(&stop);
+	run_release(&r->run);
+	pump_release(&r->up.pump);
+	pump_release(&r->down.pump);
+	return result;
 }
 
 enum sk_result
@@ -377,31 +423,32 @@ relay_run(const struct relay_config *config, struct sock *in,
     struct sock *out, struct sock **peer, struct relay_counts *counts,
     struct err *e)
 {
-	struct relay r = { .config = config, .in = in, .out = out,
-	    .peer = *peer, .output_fd = -1 };
+	struct relay r = {
+		.run = { .mode = config->mode, .socks = { in, out, *peer },
+		    .judge = judge, .watched = watched, .event = event },
+		.config = config, .in = in, .out = out, .peer = *peer,
+		.output_fd = -1,
+	};
 	enum sk_result result;
 
+	r.run.legs[0] = &r.up.leg;
+	r.run.legs[1] = &r.down.leg;
 	r.peer_fd = sock_peer_fd(*peer);
 	if (out != NULL)
 		r.output_fd = sock_watch_fd(out);
 	sock_set_deadline(*peer, CLOCK_NEVER);
 	if (in != NULL) {
-		init_leg(&r, &r.up, in, *peer);
+		init_way(&r, &r.up, in, *peer);
 		r.up.pump.unit = sock_is_datagram(*peer) ? config->unit :
 		    PUMP_STREAM;
 		r.up.pump.crlf = config->crlf;
 		r.up.pump.hold = config->hold;
 	}
 	if (out != NULL)
-		init_leg(&r, &r.down, *peer, out);
-	result = config->mode == SK_BLOCKING ? relay_run_threads(&r, e) :
-	    relay_run_loop(&r, e);
+		init_way(&r, &r.down, *peer, out);
+	result = run_relay(&r, e);
 	counts->sent = in != NULL ? atomic_load(&r.up.pump.bytes) : 0;
 	counts->received = out != NULL ? atomic_load(&r.down.pump.bytes) : 0;
-	pump_release(&r.up.pump);
-	pump_release(&r.down.pump);
-	err_clear(&r.up.err);
-	err_clear(&r.down.err);
 	if (result != SK_OK)
 		return result;
 	/* There is nothing else to do meanwhile, whatever the mode. */

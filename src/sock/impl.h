@@ -74,7 +74,7 @@ struct sock {
 	int fd;			/* -1: none, or not one alone */
 	unsigned generation;	/* how often fd was replaced */
 	int family;
-	int64_t deadline_ns;
+	int64_t deadline_ns[SK_SIDES];
 	/* Set by an attempt that wants time to pass, not (only) an event. */
 	struct sk_pause {
 		int64_t wake_ns;

@@ -28,7 +28,7 @@ sock_make(const struct transport *tr, int fd, enum sk_mode mode,
 	s->tr = tr;
 	s->fd = fd;
 	s->mode = mode;
-	s->deadline_ns = CLOCK_NEVER;
+	sock_set_deadline(s, CLOCK_NEVER);
 	s->config.socket_mode = -1;
 	sock_pause(s, SK_IN, CLOCK_NEVER, false);
 	sock_pause(s, SK_OUT, CLOCK_NEVER, false);
@@ -120,6 +120,14 @@ sock_become(struct sock *s, const struct transport *tr, int fd)
 		s->kind = KIND_TCP;
 		arm(s);
 	}
+}
+
+void
+sock_set_patience(struct sock *s, int64_t patience_ns)
+{
+	if (s->kind == KIND_TCP && !(s->config.options != NULL &&
+	    sockopt_list_has(s->config.options, "keep")))
+		sys_set_patience(s->fd, patience_ns);
 }
 
 static void

@@ -40,7 +40,7 @@ sock_pollfds(const struct sock *s, enum sk_side side, enum sk_result want,
 int64_t
 sock_wake_ns(const struct sock *s, enum sk_side side)
 {
-	return clock_min_ns(s->deadline_ns, s->pause[side].wake_ns);
+	return clock_min_ns(s->deadline_ns[side], s->pause[side].wake_ns);
 }
 
 static void
@@ -66,7 +66,7 @@ sock_wait(struct sock *s, enum sk_side side, enum sk_result want)
 	n = intr_poll(fds, count, sock_wake_ns(s, side));
 	if (n < 0 || (s->abort != NULL && latch_is_set(s->abort)))
 		return SK_INTERRUPTED;
-	if (n == 0 && clock_now_ns() >= s->deadline_ns)
+	if (n == 0 && clock_now_ns() >= s->deadline_ns[side])
 		return SK_TIMEOUT;
 	return SK_OK;
 }
@@ -78,8 +78,8 @@ again(struct sock *s, enum sk_side side, enum sk_result *r)
 	if (*r != SK_WANT_READ && *r != SK_WANT_WRITE)
 		return false;
 	if (s->mode == SK_NONBLOCKING) {
-		if (s->deadline_ns != CLOCK_NEVER &&
-		    clock_now_ns() >= s->deadline_ns)
+		if (s->deadline_ns[side] != CLOCK_NEVER &&
+		    clock_now_ns() >= s->deadline_ns[side])
 			*r = SK_TIMEOUT;
 		return false;
 	}
@@ -368,7 +368,13 @@ sock_set_mode(struct sock *s, enum sk_mode mode)
 void
 sock_set_deadline(struct sock *s, int64_t deadline_ns)
 {
-	s->deadline_ns = deadline_ns;
+	s->deadline_ns[SK_IN] = s->deadline_ns[SK_OUT] = deadline_ns;
+}
+
+void
+sock_set_side_deadline(struct sock *s, enum sk_side side, int64_t deadline_ns)
+{
+	s->deadline_ns[side] = deadline_ns;
 }
 
 void

@@ -162,8 +162,21 @@ void sock_abort(struct sock **s);
 /* May be called between calls; see the top of this page. */
 void sock_set_mode(struct sock *s, enum sk_mode mode);
 
-/* The absolute deadline of every later call; CLOCK_NEVER at first. */
+/*
+ * The absolute deadline of every later call, or of those of one side alone;
+ * CLOCK_NEVER at first.
+ */
 void sock_set_deadline(struct sock *s, int64_t deadline_ns);
+void sock_set_side_deadline(struct sock *s, enum sk_side side,
+    int64_t deadline_ns);
+
+/*
+ * For a TCP connection that may be silent: find out when its peer has vanished
+ * (keep-alive, tcp(7)), and give up when what was sent has not been
+ * acknowledged, or the peer's window has been closed, for patience_ns
+ * (TCP_USER_TIMEOUT, RFC 5482). What --sockopt says about either comes first.
+ */
+void sock_set_patience(struct sock *s, int64_t patience_ns);
 
 /*
  * Watch a latch: once it is set, calls that would wait return SK_INTERRUPTED
@@ -225,6 +238,13 @@ struct sock *sock_stdout(enum sk_mode mode, struct err *e);
 
 /* All the files of a NULL-terminated list one after the other; "-": stdin. */
 struct sock *sock_files(char *const *paths, enum sk_mode mode,
+    struct err *e);
+
+/*
+ * Something to wait for that is no descriptor of a peer: sock_recv returns SK_OK
+ * with no bytes once the latch was set, and unsets it. It stays the caller's.
+ */
+struct sock *sock_bell(struct latch *latch, enum sk_mode mode,
     struct err *e);
 
 /* Takes everything and keeps nothing. */

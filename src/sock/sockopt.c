@@ -278,6 +278,18 @@ sockopt_apply(const struct sockopt_list *list, enum sockopt_stage stage,
 	return true;
 }
 
+bool
+sockopt_list_has(const struct sockopt_list *list, const char *prefix)
+{
+	size_t i;
+
+	for (i = 0; i < list->count; i++)
+		if (strncmp(list->items[i].def->name, prefix,
+		    strlen(prefix)) == 0)
+			return true;
+	return false;
+}
+
 /* A name can have a row for each role: one of them has to match. */
 static bool
 is_of_role(const struct sockopt_list *list, const char *name, bool listens)

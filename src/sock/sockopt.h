@@ -36,6 +36,9 @@ enum sockopt_stage {
  */
 bool sockopt_list_add(struct sockopt_list *list, const char *text);
 
+/* Whether an option whose name begins so was asked for. */
+bool sockopt_list_has(const struct sockopt_list *list, const char *prefix);
+
 /*
  * Set the options of a stage on fd, whose family is one of AF_*. False with *e
  * filled (ERR_USAGE) if the kernel refuses one, or it is of another family.

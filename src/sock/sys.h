@@ -25,6 +25,9 @@ int sys_accept(int fd, struct sk_addr *a);
  */
 long sys_unacknowledged(int fd);
 
+/* Keep-alive and, where there is one, the user timeout of a connection. */
+void sys_set_patience(int fd, int64_t patience_ns);
+
 /*
  * A non-blocking file description of our own for a pipe or terminal that we
  * inherited, so that the shared one keeps its flags. -1 if there is no way.

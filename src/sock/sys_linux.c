@@ -3,13 +3,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/sockios.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
+#include "base/clock.h"
+
+enum {
+	KEEPALIVE_PROBES = 3,
+	KEEPALIVE_SECONDS_MAX = 20,
+};
 
 int
 sys_socket(int family, int type, int protocol)
@@ -30,6 +39,27 @@ sys_unacknowledged(int fd)
 	int n;
 
 	return ioctl(fd, SIOCOUTQ, &n) == 0 ? n : -1;
+}
+
+void
+sys_set_patience(int fd, int64_t patience_ns)
+{
+	int64_t ms = patience_ns / CLOCK_MS;
+	int on = 1, probes = KEEPALIVE_PROBES, seconds, timeout;
+
+	/* The first probe and the further ones are the same time apart. */
+	seconds = (int)clock_min_ns(KEEPALIVE_SECONDS_MAX,
+	    1 + ms / 1000 / (KEEPALIVE_PROBES + 1));
+	timeout = (int)clock_min_ns(ms, INT_MAX);
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds,
+	    sizeof(seconds));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds,
+	    sizeof(seconds));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes,
+	    sizeof(probes));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout,
+	    sizeof(timeout));
 }
 
 /* Opening a pty master again would make a new pty. */

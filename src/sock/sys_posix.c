@@ -68,3 +68,12 @@ sys_move(const struct sock *from, const struct sock *to, size_t max)
 	errno = EINVAL;
 	return -1;
 }
+
+void
+sys_set_patience(int fd, int64_t patience_ns)
+{
+	int on = 1;
+
+	(void)patience_ns;
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+}

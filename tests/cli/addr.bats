@@ -225,8 +225,8 @@ session() {
 			within "$took" 1000
 			await_all listener
 			says got hello
-			serve listener haul receive "$at" 4000 >got
-			try haul send both 4000 <<<hello
+			serve listener haul receive --raw "$at" 4000 >got
+			try haul send --raw both 4000 <<<hello
 			is 0
 			await_all listener
 			says got hello

@@ -37,9 +37,9 @@ world='
 			mixed46) at=::1 ;;
 			*) at=127.0.0.1 ;;
 			esac
-			for sub in connect send; do
-				serve listener haul receive "$at" 4000 >got
-				try haul "$sub" "$name" 4000 <<<hello
+			for sub in connect "send --raw"; do
+				serve listener haul receive --raw "$at" 4000 >got
+				try haul $sub "$name" 4000 <<<hello
 				is 0
 				says err
 				within "$took" 1000
@@ -56,9 +56,9 @@ world='
 			echo "127.0.1.$i hundred"
 		done >>hosts
 		data 100000 in
-		for sub in connect send; do
-			serve listener haul receive 127.0.1.99 4000 >got
-			try haul "$sub" hundred 4000 <in
+		for sub in connect "send --raw"; do
+			serve listener haul receive --raw 127.0.1.99 4000 >got
+			try haul $sub hundred 4000 <in
 			is 0
 			says err
 			await_all listener
@@ -73,9 +73,9 @@ world='
 	# Just enough for what signals make readable: one, or both ends of a pipe.
 	local limit=4
 	! portable || limit=5
-	for sub in connect send "receive -c"; do
-		expand haul "${sub% -c}" 127.0.0.1 1
-		[[ $sub != *-c ]] || CMD+=(-c)
+	for sub in connect "send --raw" "receive --raw -c"; do
+		# shellcheck disable=SC2086
+		expand haul $sub 127.0.0.1 1
 		LIMIT=5 try "$BASH" -c 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 			ulimit -n "$1" && shift && exec "$@"' \
 			- "$limit" "${CMD[@]}"
@@ -172,8 +172,8 @@ world='
 	in_space "$world"'
 		echo "hosts: files" >nsswitch
 		mount --bind nsswitch /etc/nsswitch.conf
-		serve listener haul receive 127.0.0.1 4000 >got
-		start haul haul send --retry-for 15s later 4000 <<<hello
+		serve listener haul receive --raw 127.0.0.1 4000 >got
+		start haul haul send --raw --retry-for 15s later 4000 <<<hello
 		nap 0.3
 		runs haul
 		echo "127.0.0.1 later" >>hosts
@@ -269,7 +269,7 @@ world='
 	in_space "$world"'
 		data 3000000 in
 		serve peer stream listen:192.0.2.1 recv=1000 touch=there sleep=9000
-		start haul haul send -w 500ms 192.0.2.1 "$port" <in
+		start haul haul send --raw -w 500ms 192.0.2.1 "$port" <in
 		await_file there
 		# From here on nothing passes any more.
 		ip link set lo down

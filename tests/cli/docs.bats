@@ -20,7 +20,7 @@ fail() {
 
 # The text of a page, one line for each paragraph.
 page() {
-	mandoc -T ascii -O width=1000 "$ROOT/man/$1.1" | sed 's/.\x08//g'
+	mandoc -T ascii -O width=1000 "$ROOT/man/$1".? | sed 's/.\x08//g'
 }
 
 # section NAME: of the page on stdin.
@@ -71,9 +71,9 @@ options_of() {
 		timeout 10 "$HAUL" --dump-options | cut -f2
 		printf '%s\n' help version dump-options
 	} | sort -u >known
-	for file in "$ROOT"/man/*.1; do
+	for file in "$ROOT"/man/*.?; do
 		name=${file##*/}
-		page "${name%.1}" | { grep -oE -- '--[a-z][a-z0-9-]*' || :; } |
+		page "${name%.?}" | { grep -oE -- '--[a-z][a-z0-9-]*' || :; } |
 			sed 's/^--//' | sort -u >named
 		diff <(comm -13 known named) /dev/null || fail "$name"
 	done
@@ -90,11 +90,16 @@ options_of() {
 	diff <(timeout 10 "$HAUL" --dump-options | cut -f1 | sort -u) \
 		<(printf '%s\n' "${SUBCOMMANDS[@]}" | sort)
 	diff <(printf '%s\n' "$ROOT"/man/* | sed 's,.*/,,' | sort) \
-		<(printf 'haul%s.1\n' "" "${SUBCOMMANDS[@]/#/-}" | sort)
+		<(printf 'haul%s.1\n' "" "${SUBCOMMANDS[@]/#/-}" |
+			sort - <(echo haul-transfer.7))
+	# The protocol has its page, too.
+	for sub in send receive; do
+		page "haul-$sub" | grep -q "haul-transfer(7)"
+	done
 }
 
 @test "the exit statuses are the same everywhere" {
-	printf '%s\n' 0 1 2 3 4 5 6 7 >want
+	printf '%s\n' 0 1 2 3 4 5 6 7 9 >want
 	page haul | section "EXIT STATUS" | sed -nE 's/^ +([0-9]+) +/\1 /p' >all
 	diff want <(cut -d' ' -f1 all)
 	for sub in "${SUBCOMMANDS[@]}"; do
@@ -136,7 +141,7 @@ options_of() {
 }
 
 @test "mandoc finds nothing to complain about" {
-	run mandoc -T lint -W warning "$ROOT"/man/*.1
+	run mandoc -T lint -W warning "$ROOT"/man/*.?
 	[[ $status == 0 && -z $output ]] || fail "$output"
 }
 

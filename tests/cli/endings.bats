@@ -146,7 +146,8 @@ all_roles=(listen connect send "send -l" receive "receive -c")
 	steps=()
 	for _ in {1..19}; do steps+=("text=twelve bytes" reset accept); done
 	steps+=("text=twelve bytes" reset)
-	for args in "connect -d" "receive -c" "receive -c --retry-for 2s"; do
+	for args in "connect -d" "receive --raw -c" \
+		"receive --raw -c --retry-for 2s"; do
 		# One that connected again would find nobody at the end.
 		serve peer stream listen:127.0.0.1 "${steps[@]}"
 		# shellcheck disable=SC2086
@@ -644,7 +645,7 @@ all_roles=(listen connect send "send -l" receive "receive -c")
 @test "a signal each millisecond: nothing is lost" {
 	data 16000000 in
 	start recv start storm STOP,CONT,WINCH,CHLD,CONT,URG,5000 -- \
-		haul receive --port-file p 127.0.0.1 0 >out
+		haul receive --raw --port-file p 127.0.0.1 0 >out
 	await_file p
 	mkfifo pipe
 	start feeder "$BASH" -c '
@@ -654,7 +655,7 @@ all_roles=(listen connect send "send -l" receive "receive -c")
 			sleep 0.02
 		done'
 	start send start storm CHLD,STOP,CONT,WINCH,CONT,5000 -- \
-		haul send 127.0.0.1 "$(<p)" <pipe
+		haul send --raw 127.0.0.1 "$(<p)" <pipe
 	await_all send recv
 	has recv.err '^exit 0$'
 	has send.err '^exit 0$'

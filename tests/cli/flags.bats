@@ -24,7 +24,7 @@ roles=(listen connect)
 	done
 }
 
-@test "flags of descriptors stay in send and receive" {
+@test "flags of descriptors stay in send --raw and receive --raw" {
 	data 300000 in
 	for kind in pipe socket file tty; do
 		rm -f out

@@ -10,8 +10,8 @@ load lib/common
 	files=()
 	for _ in {1..16}; do files+=(part); done
 	files+=(last)
-	serve receiver haul receive -v 127.0.0.1 0 > >(tail -c 5 >got)
-	LIMIT=60 try haul send -v 127.0.0.1 "$port" "${files[@]}"
+	serve receiver haul receive --raw -v 127.0.0.1 0 > >(tail -c 5 >got)
+	LIMIT=60 try haul send --raw -v 127.0.0.1 "$port" "${files[@]}"
 	is 0
 	await_all receiver
 	has err 'sent 4294967300 bytes, received 0 bytes$'
@@ -24,10 +24,10 @@ load lib/common
 	truncate -s 4294900000 large
 	cat in >>large
 	truncate -s 4294900000 got
-	serve receiver haul receive 127.0.0.1 0 >>got
+	serve receiver haul receive --raw 127.0.0.1 0 >>got
 	{
 		/usr/bin/python3 -c 'import os; os.lseek(0, 4294900000, 0)'
-		try -r haul send 127.0.0.1 "$port" >/dev/null
+		try -r haul send --raw 127.0.0.1 "$port" >/dev/null
 	} <large
 	is 0
 	await_all receiver

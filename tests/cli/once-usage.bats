@@ -205,9 +205,9 @@ is_usage() {
 @test "options that only the other role has a use for" {
 	run_haul send --port-file p 127.0.0.1 1
 	is_usage send
-	run_haul send -l --retry-for 1s 127.0.0.1 0
+	run_haul send --raw -l --retry-for 1s 127.0.0.1 0
 	is_usage send
-	run_haul receive --retry-for 1s 127.0.0.1 0
+	run_haul receive --raw --retry-for 1s 127.0.0.1 0
 	is_usage receive
 	run_haul receive -c --port-file p 127.0.0.1 1
 	is_usage receive
@@ -226,8 +226,8 @@ is_usage() {
 @test "-- ends the options" {
 	# What follows it in send are files, whatever their names.
 	echo content >-v
-	serve receiver haul receive 127.0.0.1 0 >got
-	run_haul send 127.0.0.1 "$port" -- -v
+	serve receiver haul receive --raw 127.0.0.1 0 >got
+	run_haul send --raw 127.0.0.1 "$port" -- -v
 	is 0
 	await_all receiver
 	says got content
@@ -239,11 +239,12 @@ is_usage() {
 	for POSIXLY_CORRECT in "" 1; do
 		export POSIXLY_CORRECT
 		[[ $POSIXLY_CORRECT ]] || unset POSIXLY_CORRECT
-		for sub in connect send; do
-			serve receiver haul receive 127.0.0.1 0 >got
-			run_haul "$sub" 127.0.0.1 "$port" -v <<<hello
+		for sub in connect "send --raw"; do
+			serve receiver haul receive --raw 127.0.0.1 0 >got
+			# shellcheck disable=SC2086
+			run_haul $sub 127.0.0.1 "$port" -v <<<hello
 			is 0
-			has err "^haul $sub: connected to"
+			has err "^haul ${sub% *}: connected to"
 			await_all receiver
 			says got hello
 		done

@@ -84,7 +84,7 @@ prepare='
 			for role in listen connect; do
 				meet "$role" "$peer" -d
 			done
-			meet receive "$peer"
+			meet receive "$peer" --raw
 		done'
 }
 
@@ -98,11 +98,11 @@ prepare='
 		done'
 }
 
-@test "haul send to the peers" {
+@test "haul send --raw to the peers" {
 	in_space "$prepare"'
 		in=data1 answer=empty
 		for peer in openbsd traditional ncat socat; do
-			meet send "$peer"
+			meet send "$peer" --raw
 		done'
 }
 

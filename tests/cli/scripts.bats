@@ -172,12 +172,13 @@ roles=(listen connect)
 	serve haul haul listen 127.0.0.1 0
 	kill "${PID[haul]}"
 	await haul
-	for sub in connect send; do
-		start client haul "$sub" --retry-for 15s 127.0.0.1 "$port" \
+	for sub in connect "send --raw"; do
+		# shellcheck disable=SC2086
+		start client haul $sub --retry-for 15s 127.0.0.1 "$port" \
 			<<<hello
 		nap 0.4
 		runs client
-		serve haul haul receive 127.0.0.1 "$port" >got
+		serve haul haul receive --raw 127.0.0.1 "$port" >got
 		await_all client haul
 		says got hello
 		says client.err
@@ -433,7 +434,7 @@ roles=(listen connect)
 	done
 }
 
-@test "send: status 0 only after the peer has closed in order" {
+@test "send --raw: status 0 only after the peer has closed in order" {
 	data 300000 in
 	rm -f go
 	pair send <in -- -o got recv-eof await=go
@@ -471,26 +472,26 @@ roles=(listen connect)
 	same got want
 }
 
-@test "send -l and receive -c swap who listens" {
+@test "send --raw -l and receive --raw -c swap who listens" {
 	data 300000 in
-	serve sender haul send -l 127.0.0.1 0 in
-	try haul receive --connect 127.0.0.1 "$port"
+	serve sender haul send --raw -l 127.0.0.1 0 in
+	try haul receive --raw --connect 127.0.0.1 "$port"
 	is 0
 	same out in
 	await_all sender
-	serve sender haul send --listen 127.0.0.1 0 - <in
-	try haul receive -c 127.0.0.1 "$port"
+	serve sender haul send --raw --listen 127.0.0.1 0 - <in
+	try haul receive --raw -c 127.0.0.1 "$port"
 	is 0
 	same out in
 	await_all sender
 }
 
-@test "send: a file that cannot be read is told before anything is sent" {
+@test "send --raw: a file that cannot be read is told before anything is sent" {
 	echo data >file
 	mkdir dir
-	serve haul haul receive 127.0.0.1 0 >out
+	serve haul haul receive --raw 127.0.0.1 0 >out
 	for bad in nosuch dir; do
-		try haul send 127.0.0.1 1 file "$bad"
+		try haul send --raw 127.0.0.1 1 file "$bad"
 		is 1
 		one_line err
 		has err "$bad: (no such file or directory|is a directory)\$"
@@ -499,10 +500,10 @@ roles=(listen connect)
 	runs haul
 }
 
-@test "send: files of /proc, whose size is told as 0" {
+@test "send --raw: files of /proc, whose size is told as 0" {
 	for file in /proc/version /proc/filesystems; do
-		serve haul haul receive 127.0.0.1 0 >got
-		try haul send 127.0.0.1 "$port" <"$file"
+		serve haul haul receive --raw 127.0.0.1 0 >got
+		try haul send --raw 127.0.0.1 "$port" <"$file"
 		is 0
 		await_all haul
 		[[ -s got && $(<got) == $(<"$file") ]]
@@ -517,22 +518,22 @@ roles=(listen connect)
 	is 4
 }
 
-@test "receive: the sender is told only when everything is written" {
+@test "receive --raw: the sender is told only when everything is written" {
 	data 300000 in
 	mkfifo slow
 	start reader "$BASH" -c 'exec <slow
 		until [[ -e go ]]; do sleep 0.02; done
 		cat >out'
-	serve receiver haul receive 127.0.0.1 0 >slow
-	start sender haul send 127.0.0.1 "$port" in
+	serve receiver haul receive --raw 127.0.0.1 0 >slow
+	start sender haul send --raw 127.0.0.1 "$port" in
 	nap 0.3
 	runs sender
 	touch go
 	await_all sender receiver reader
 	same out in
 	# And a receiver that cannot write makes the sender fail.
-	serve receiver haul receive 127.0.0.1 0 >/dev/full
-	try haul send 127.0.0.1 "$port" in
+	serve receiver haul receive --raw 127.0.0.1 0 >/dev/full
+	try haul send --raw 127.0.0.1 "$port" in
 	is 7
 	one_line err
 	await receiver

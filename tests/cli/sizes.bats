@@ -7,15 +7,16 @@ load lib/common
 sizes=(0 1 4095 4096 4097 65535 65536 65537 131073)
 
 # move FROM TO ADDRESS: every size, by every kind of stdin, from one haul to
-# another one, which listens at ADDRESS.
+# another one, which listens at ADDRESS. FROM and TO: "connect", "send --raw".
 move() {
 	local - && set +T
-	local from=$1 to=$2 at=$3 size kind
-	local -a address
+	local from=$1 at=$3 size kind
+	local -a to address
+	read -ra to <<<"$2"
 	for size in "${sizes[@]}"; do
 		[[ -e in$size ]] || data "$size" "in$size"
 		for kind in file cat socket; do
-			serve to haul "$to" "$at" </dev/null >got || return
+			serve to haul "${to[@]}" "$at" </dev/null >got || return
 			address=("127.0.0.1" "$port")
 			[[ $at == unix:* ]] && address=("$at")
 			send_from "$kind" "$from" "in$size" "${address[@]}"
@@ -28,33 +29,35 @@ move() {
 
 # send_from KIND SUB FILE ADDRESS...
 send_from() {
-	local kind=$1 sub=$2 in=$3
+	local kind=$1 in=$3
+	local -a sub
+	read -ra sub <<<"$2"
 	shift 3
 	case $kind in
-	file) try haul "$sub" "$@" <"$in" ;;
-	cat) try haul "$sub" "$@" < <(cat "$in") ;;
+	file) try haul "${sub[@]}" "$@" <"$in" ;;
+	cat) try haul "${sub[@]}" "$@" < <(cat "$in") ;;
 	socket)
-		try guest kind socket in "$in" -- haul "$sub" "$@"
+		try guest kind socket in "$in" -- haul "${sub[@]}" "$@"
 		has out '^exit 0$' '^flags kept$'
 		;;
 	esac
 }
 
-@test "send to receive over TCP" {
-	move send receive 127.0.0.1:0
+@test "send --raw to receive --raw over TCP" {
+	move "send --raw" "receive --raw" 127.0.0.1:0
 }
 
-@test "send to receive over TCP, through our buffers" {
+@test "send --raw to receive --raw over TCP, through our buffers" {
 	export HAUL_NO_ZEROCOPY=1
-	move send receive 127.0.0.1:0
+	move "send --raw" "receive --raw" 127.0.0.1:0
 }
 
 @test "connect to listen over TCP" {
 	move connect listen 127.0.0.1:0
 }
 
-@test "send to receive over a UNIX socket" {
-	move send receive unix:sock
+@test "send --raw to receive --raw over a UNIX socket" {
+	move "send --raw" "receive --raw" unix:sock
 }
 
 @test "connect to listen over a UNIX socket, through our buffers" {
@@ -73,9 +76,9 @@ send_from() {
 			is 0
 			await_all from
 			same out "in$size"
-			serve from haul send -l "$net" <"in$size" >/dev/null
+			serve from haul send --raw -l "$net" <"in$size" >/dev/null
 			[[ $net == unix:* ]] || address=(127.0.0.1 "$port")
-			timeout 20 "$HAUL" receive "$HAUL_MODE" -c \
+			timeout 20 "$HAUL" receive "$HAUL_MODE" --raw -c \
 				"${address[@]}" | cat >out
 			await_all from
 			same out "in$size"
@@ -87,12 +90,13 @@ send_from() {
 	data 200000 in
 	data 1000 out
 	{ cat out; tail -c +70001 in; } >want
-	for sub in send connect; do
+	for sub in "send --raw" connect; do
 		cp out got
-		serve to haul receive 127.0.0.1 0 >>got
+		serve to haul receive --raw 127.0.0.1 0 >>got
 		{
 			/usr/bin/python3 -c 'import os; os.lseek(0, 70000, 0)'
-			try -r haul "$sub" 127.0.0.1 "$port" >/dev/null
+			# shellcheck disable=SC2086
+			try -r haul $sub 127.0.0.1 "$port" >/dev/null
 		} <in
 		is 0
 		await_all to
@@ -100,27 +104,27 @@ send_from() {
 	done
 }
 
-@test "several files, and stdin among them" {
+@test "send --raw of several files, and stdin among them" {
 	data 70000 one
 	: >two
 	data 5000 three
 	cat one two three one >want
-	serve to haul receive 127.0.0.1 0 >got
-	try haul send 127.0.0.1 "$port" one two - one <three
+	serve to haul receive --raw 127.0.0.1 0 >got
+	try haul send --raw 127.0.0.1 "$port" one two - one <three
 	is 0
 	await_all to
 	same got want
 }
 
-@test "send of FIFOs: their writers come later, one after the other" {
+@test "send --raw of FIFOs: their writers come later, one after the other" {
 	data 200000 one
 	data 70001 two
 	cat one two >want
 	mkfifo fifo1 fifo2
 	for files in fifo1 "fifo1 fifo2"; do
-		serve to haul receive 127.0.0.1 0 >got
+		serve to haul receive --raw 127.0.0.1 0 >got
 		# shellcheck disable=SC2086
-		start from haul send 127.0.0.1 "$port" $files
+		start from haul send --raw 127.0.0.1 "$port" $files
 		nap 0.15
 		runs from
 		cat one >fifo1
@@ -138,14 +142,14 @@ send_from() {
 	done
 }
 
-@test "send of a file, a FIFO and stdin in one run" {
+@test "send --raw of a file, a FIFO and stdin in one run" {
 	data 70000 one
 	data 100001 two
 	data 5000 three
 	cat one two three >want
 	mkfifo fifo
-	serve to haul receive 127.0.0.1 0 >got
-	start from haul send 127.0.0.1 "$port" one fifo - <three
+	serve to haul receive --raw 127.0.0.1 0 >got
+	start from haul send --raw 127.0.0.1 "$port" one fifo - <three
 	cat two >fifo
 	await_all from to
 	same got want

@@ -46,9 +46,9 @@ with() {
 
 @test "options with datagrams, and with send and receive" {
 	data 70000 in
-	serve haul haul receive --sockopt nodelay=on --sockopt rcvbuf=10000 \
-		127.0.0.1 0 >got
-	try haul send --sockopt sndbuf=10000 --sockopt nodelay=off \
+	serve haul haul receive --raw --sockopt nodelay=on \
+		--sockopt rcvbuf=10000 127.0.0.1 0 >got
+	try haul send --raw --sockopt sndbuf=10000 --sockopt nodelay=off \
 		127.0.0.1 "$port" <in
 	is 0
 	await_all haul

@@ -32,7 +32,7 @@ socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$1"
 	await haul
 	is 6 haul.err
 	[[ ! -e sock ]]
-	serve haul haul receive unix:sock >/dev/full
+	serve haul haul receive --raw unix:sock >/dev/full
 	start peer stream connect-unix:sock text=hello recv-any
 	await haul
 	is 1 haul.err
@@ -41,8 +41,9 @@ socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$1"
 
 @test "a stale socket is replaced" {
 	make_stale sock
-	for sub in listen receive; do
-		serve haul haul "$sub" unix:sock >out
+	for sub in listen "receive --raw"; do
+		# shellcheck disable=SC2086
+		serve haul haul $sub unix:sock >out
 		start peer stream connect-unix:sock text=hello shut recv-eof
 		await_all haul peer
 		says out hello

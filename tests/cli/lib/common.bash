@@ -162,13 +162,15 @@ await_all() {
 # pair ROLE [OPTION...] -- [PEER OPTION...] STEP...: haul in that role, on the
 # stdin and stdout of this call, and a stream peer at its other end; they are
 # the processes haul and peer. ROLE: listen, connect, send, receive, and
-# "send -l" and "receive -c", which swap who listens. WRAP is put in front of
-# haul: WRAP=(start close 0 --).
+# "send -l" and "receive -c", which swap who listens. send and receive run with
+# --raw, as the peer sends and takes plain bytes. WRAP is put in front of haul:
+# WRAP=(start close 0 --).
 pair() {
 	local - && set +T
 	local -a role opts=() words=()
 	read -ra role <<<"$1"
 	shift
+	[[ ${role[0]} != @(send|receive) ]] || opts+=(--raw)
 	while [[ $1 != -- ]]; do
 		opts+=("$1")
 		shift

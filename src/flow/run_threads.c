@@ -1,16 +1,14 @@
 /* The blocking mode: a thread for each leg, and one that looks after them. */
-#include "flow/relay_impl.h"
+#include "flow/run_impl.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/clock.h"
 #include "base/intr.h"
 
-enum {
-	STEP_BUDGET = 1024 * 1024,
-	THREAD_STACK = 256 * 1024,
-};
+enum { THREAD_STACK = 256 * 1024 };
 
 struct worker {
 	struct leg *leg;
@@ -29,7 +27,7 @@ work(void *arg)
 	struct worker *w = arg;
 
 	do
-		w->result = pump_step(&w->leg->pump, STEP_BUDGET, &w->err);
+		w->result = w->leg->step(w->leg, &w->err);
 	while (w->result == SK_OK && !latch_is_set(w->abort));
 	if (w->result == SK_OK)
 		w->result = SK_INTERRUPTED;
@@ -68,29 +66,26 @@ join(struct worker *w)
 
 /* Sleep until there is news, or something to tell, or wake_ns. */
 static bool
-look(struct relay *r, struct worker *workers, int64_t wake_ns)
+look(struct run *r, struct worker *workers, int64_t wake_ns)
 {
-	struct latch *news = workers[0].news;
-	struct pollfd fds[RELAY_WATCHED + 1] = {
-		{ .fd = news->fd, .events = POLLIN },
-	};
-	int watched[RELAY_WATCHED];
+	struct pollfd fds[RUN_WATCHED + 1];
 	int i;
 
-	relay_watched(r, watched);
-	for (i = 0; i < RELAY_WATCHED; i++)
-		fds[i + 1] = (struct pollfd){ .fd = watched[i] };
-	if (intr_poll(fds, RELAY_WATCHED + 1, wake_ns) < 0)
+	r->watched(r, fds);
+	fds[RUN_WATCHED] = (struct pollfd){ .fd = r->news->fd,
+	    .events = POLLIN };
+	if (intr_poll(fds, RUN_WATCHED + 1, wake_ns) < 0)
 		return false;
-	for (i = 0; i < RELAY_WATCHED; i++)
-		relay_event(r, watched[i], fds[i + 1].revents);
-	latch_reset(news);
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < RUN_WATCHED; i++)
+		if (fds[i].fd != -1 && fds[i].revents != 0)
+			r->event(r, fds[i].fd, fds[i].revents);
+	latch_reset(r->news);
+	for (i = 0; i < RUN_LEGS; i++) {
 		if (!workers[i].started || workers[i].joined ||
 		    !atomic_load(&workers[i].done))
 			continue;
 		join(&workers[i]);
-		if (!relay_leg_stopped(workers[i].leg, workers[i].result,
+		if (!run_leg_stopped(workers[i].leg, workers[i].result,
 		    &workers[i].err))
 			return false;
 	}
@@ -98,12 +93,12 @@ look(struct relay *r, struct worker *workers, int64_t wake_ns)
 }
 
 static enum sk_result
-supervise(struct relay *r, struct worker *workers, struct err *e)
+supervise(struct run *r, struct worker *workers, struct err *e)
 {
 	int64_t wake_ns;
 
 	for (;;) {
-		switch (relay_judge(r, &wake_ns, e)) {
+		switch (r->judge(r, &wake_ns, e)) {
 		case VERDICT_FINISH:
 			return SK_OK;
 		case VERDICT_FAIL:
@@ -117,46 +112,25 @@ supervise(struct relay *r, struct worker *workers, struct err *e)
 }
 
 enum sk_result
-relay_run_threads(struct relay *r, struct err *e)
+run_threads(struct run *r, struct latch *abort, struct err *e)
 {
-	struct latch abort = LATCH_CLOSED, stop = LATCH_CLOSED;
-	struct latch news = LATCH_CLOSED;
-	struct worker workers[2] = {
-		{ .leg = &r->up, .abort = &abort, .news = &news },
-		{ .leg = &r->down, .abort = &abort, .news = &news },
-	};
+	struct worker workers[RUN_LEGS] = { 0 };
 	enum sk_result result = SK_ERROR;
+	bool started = true;
 	int i;
 
-	if (!latch_open(&abort, e) || !latch_open(&stop, e) ||
-	    !latch_open(&news, e))
-		goto out;
-	r->up.pump.news = r->down.pump.news = &news;
-	sock_set_abort(r->peer, &abort);
-	if (r->in != NULL) {
-		sock_set_abort(r->in, &abort);
-		sock_set_stop(r->in, &stop);
+	for (i = 0; i < RUN_LEGS && started; i++) {
+		workers[i].leg = r->legs[i];
+		workers[i].abort = abort;
+		workers[i].news = r->news;
+		started = start(&workers[i], e);
 	}
-	if (r->out != NULL)
-		sock_set_abort(r->out, &abort);
-	if (start(&workers[0], e) && start(&workers[1], e))
+	if (started)
 		result = supervise(r, workers, e);
-out:
-	if (abort.fd != -1)
-		latch_set(&abort);
-	for (i = 0; i < 2; i++) {
+	latch_set(abort);
+	for (i = 0; i < RUN_LEGS; i++) {
 		join(&workers[i]);
 		err_clear(&workers[i].err);
 	}
-	sock_set_abort(r->peer, NULL);
-	if (r->in != NULL) {
-		sock_set_abort(r->in, NULL);
-		sock_set_stop(r->in, NULL);
-	}
-	if (r->out != NULL)
-		sock_set_abort(r->out, NULL);
-	latch_close(&abort);
-	latch_close(&stop);
-	latch_close(&news);
 	return result;
 }

@@ -1,5 +1,5 @@
 /* The non-blocking mode: both legs in one thread, and one event loop. */
-#include "flow/relay_impl.h"
+#include "flow/run_impl.h"
 
 #include <poll.h>
 
@@ -7,12 +7,11 @@
 #include "flow/loop.h"
 
 enum {
-	STEP_BUDGET = 1024 * 1024,
 	EVENTS_MAX = 8,
-	INTERESTS_MAX = 2 * SK_POLLFDS_MAX + 1,
+	INTERESTS_MAX = RUN_LEGS * SK_POLLFDS_MAX + RUN_WATCHED,
 };
 
-/* What is polled for one leg or watched for the relay. */
+/* What is polled for one leg or watched by the owner. */
 struct interest {
 	int fd;
 	unsigned generation;	/* of its socket */
@@ -58,40 +57,41 @@ static bool
 step(struct runner *run)
 {
 	struct pollfd fds[SK_POLLFDS_MAX];
-	struct pump *p = &run->leg->pump;
+	struct leg *leg = run->leg;
 	struct err e = { 0 };
 	enum sk_result r;
 	size_t i, n;
 
 	run->wants.count = 0;
 	run->wake_ns = CLOCK_NEVER;
-	r = pump_step(p, STEP_BUDGET, &e);
+	r = leg->step(leg, &e);
 	run->ready = r == SK_OK;
 	if (r == SK_WANT_READ || r == SK_WANT_WRITE) {
-		n = sock_pollfds(p->waits, p->side, r, fds);
+		n = sock_pollfds(leg->waits, leg->side, r, fds);
 		for (i = 0; i < n; i++)
 			add(&run->wants, (struct interest){ fds[i].fd,
-			    sock_generation(p->waits), fds[i].events });
-		run->wake_ns = sock_wake_ns(p->waits, p->side);
+			    sock_generation(leg->waits), fds[i].events });
+		run->wake_ns = sock_wake_ns(leg->waits, leg->side);
 	}
-	return relay_leg_stopped(run->leg, r, &e);
+	return run_leg_stopped(leg, r, &e);
 }
 
 static void
-wanted(struct relay *r, const struct runner *runs, struct interests *now)
+wanted(const struct run *r, const struct runner *runs, struct interests *now)
 {
-	int fds[RELAY_WATCHED];
+	struct pollfd fds[RUN_WATCHED];
 	size_t i, j;
 
 	now->count = 0;
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < RUN_LEGS; i++)
 		if (runs[i].leg->state == LEG_RUNNING && !runs[i].ready)
 			for (j = 0; j < runs[i].wants.count; j++)
 				add(now, runs[i].wants.v[j]);
-	relay_watched(r, fds);
-	for (i = 0; i < RELAY_WATCHED; i++)
-		if (fds[i] != -1)
-			add(now, (struct interest){ .fd = fds[i] });
+	r->watched(r, fds);
+	for (i = 0; i < RUN_WATCHED; i++)
+		if (fds[i].fd != -1)
+			add(now, (struct interest){ .fd = fds[i].fd,
+			    .events = fds[i].events });
 }
 
 /*
@@ -99,7 +99,7 @@ wanted(struct relay *r, const struct runner *runs, struct interests *now)
  * out, as a hang-up would be reported for ever.
  */
 static bool
-watch(struct relay *r, struct loop *l, struct runner *runs,
+watch(const struct run *r, struct loop *l, struct runner *runs,
     struct interests *old, struct err *e)
 {
 	struct interests now;
@@ -120,7 +120,7 @@ watch(struct relay *r, struct loop *l, struct runner *runs,
 		if (e->code != ERR_NONE)
 			return false;
 		/* Always ready: whoever wants it need not wait. */
-		for (k = 0; k < 2; k++)
+		for (k = 0; k < RUN_LEGS; k++)
 			if (find(&runs[k].wants, now.v[i].fd) != NULL)
 				runs[k].ready = true;
 	}
@@ -129,15 +129,14 @@ watch(struct relay *r, struct loop *l, struct runner *runs,
 }
 
 static void
-wake(struct relay *r, struct runner *runs, const struct loop_event *ev)
+wake(struct run *r, struct runner *runs, const struct loop_event *ev)
 {
 	int i;
 
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < RUN_LEGS; i++)
 		if (find(&runs[i].wants, ev->fd) != NULL)
 			runs[i].ready = true;
-	if (find(&runs[1].wants, ev->fd) == NULL)
-		relay_event(r, ev->fd, ev->events);
+	r->event(r, ev->fd, ev->events);
 }
 
 static int64_t
@@ -145,7 +144,7 @@ next_wake(const struct runner *runs, int64_t wake_ns)
 {
 	int i;
 
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < RUN_LEGS; i++) {
 		if (runs[i].leg->state != LEG_RUNNING)
 			continue;
 		if (runs[i].ready)
@@ -155,24 +154,26 @@ next_wake(const struct runner *runs, int64_t wake_ns)
 	return wake_ns;
 }
 
+static bool
+is_due(const struct runner *run)
+{
+	return run->leg->state == LEG_RUNNING &&
+	    (run->ready || clock_now_ns() >= run->wake_ns);
+}
+
 static enum sk_result
-run(struct relay *r, struct loop *l, struct runner *runs, struct err *e)
+run(struct run *r, struct loop *l, struct runner *runs, struct err *e)
 {
 	struct loop_event events[EVENTS_MAX];
 	struct interests watched = { .count = 0 };
-	bool stopped;
 	int64_t wake_ns;
 	int i, n;
 
 	for (;;) {
-		for (i = 0; i < 2; i++)
-			if (runs[i].leg->state == LEG_RUNNING &&
-			    (runs[i].ready ||
-			    clock_now_ns() >= runs[i].wake_ns) &&
-			    !step(&runs[i]))
+		for (i = 0; i < RUN_LEGS; i++)
+			if (is_due(&runs[i]) && !step(&runs[i]))
 				return SK_INTERRUPTED;
-		stopped = r->input_stopped;
-		switch (relay_judge(r, &wake_ns, e)) {
+		switch (r->judge(r, &wake_ns, e)) {
 		case VERDICT_FINISH:
 			return SK_OK;
 		case VERDICT_FAIL:
@@ -180,8 +181,10 @@ run(struct relay *r, struct loop *l, struct runner *runs, struct err *e)
 		case VERDICT_GO_ON:
 			break;
 		}
-		if (r->input_stopped && !stopped)
-			runs[0].ready = true;
+		for (i = 0; i < RUN_LEGS; i++) {
+			runs[i].ready |= r->wake[i];
+			r->wake[i] = false;
+		}
 		if (!watch(r, l, runs, &watched, e))
 			return SK_ERROR;
 		n = loop_wait(l, next_wake(runs, wake_ns), events,
@@ -194,17 +197,18 @@ run(struct relay *r, struct loop *l, struct runner *runs, struct err *e)
 }
 
 enum sk_result
-relay_run_loop(struct relay *r, struct err *e)
+run_loop(struct run *r, struct err *e)
 {
-	struct runner runs[2] = {
-		{ .leg = &r->up, .ready = true, .wake_ns = CLOCK_NEVER },
-		{ .leg = &r->down, .ready = true, .wake_ns = CLOCK_NEVER },
-	};
+	struct runner runs[RUN_LEGS];
 	struct loop *l = loop_new(e);
 	enum sk_result result;
+	int i;
 
 	if (l == NULL)
 		return SK_ERROR;
+	for (i = 0; i < RUN_LEGS; i++)
+		runs[i] = (struct runner){ .leg = r->legs[i], .ready = true,
+		    .wake_ns = CLOCK_NEVER };
 	result = run(r, l, runs, e);
 	loop_free(l);
 	return result;

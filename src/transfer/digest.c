@@ -1,0 +1,93 @@
+#include "transfer/digest.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <stdio.h>
+#include <string.h>
+
+/* The state comes from XXH3_createState, which aligns it for its vectors. */
+struct digest {
+	XXH3_state_t xxh;
+};
+
+enum { ZEROS = 64 * 1024 };
+
+static const unsigned char zeros[ZEROS];
+
+struct digest *
+digest_new(struct err *e)
+{
+	struct digest *d = (struct digest *)XXH3_createState();
+
+	if (d == NULL) {
+		err_no_memory(e);
+		return NULL;
+	}
+	digest_reset(d);
+	return d;
+}
+
+void
+digest_free(struct digest *d)
+{
+	if (d != NULL)
+		(void)XXH3_freeState(&d->xxh);
+}
+
+void
+digest_reset(struct digest *d)
+{
+	(void)XXH3_128bits_reset(&d->xxh);
+}
+
+void
+digest_add(struct digest *d, const void *data, size_t size)
+{
+	(void)XXH3_128bits_update(&d->xxh, data, size);
+}
+
+void
+digest_add_zeros(struct digest *d, uint64_t count)
+{
+	for (; count > ZEROS; count -= ZEROS)
+		digest_add(d, zeros, ZEROS);
+	digest_add(d, zeros, (size_t)count);
+}
+
+static void
+store(XXH128_hash_t hash, unsigned char out[DIGEST_SIZE])
+{
+	XXH128_canonical_t canonical;
+
+	XXH128_canonicalFromHash(&canonical, hash);
+	memcpy(out, canonical.digest, DIGEST_SIZE);
+}
+
+void
+digest_get(const struct digest *d, unsigned char out[DIGEST_SIZE])
+{
+	store(XXH3_128bits_digest(&d->xxh), out);
+}
+
+void
+digest_of(const void *data, size_t size, unsigned char out[DIGEST_SIZE])
+{
+	store(XXH3_128bits(data, size), out);
+}
+
+uint64_t
+digest_check(const void *data, size_t size)
+{
+	return XXH3_64bits(data, size);
+}
+
+char *
+digest_format(const unsigned char digest[DIGEST_SIZE], char text[DIGEST_TEXT])
+{
+	int i;
+
+	for (i = 0; i < DIGEST_SIZE; i++)
+		(void)snprintf(text + 2 * i, 3, "%02x", digest[i]);
+	return text;
+}

@@ -1,0 +1,220 @@
+"""Start commands and measure them: seconds, CPU time, peak memory."""
+
+import contextlib
+import ctypes
+import os
+import shlex
+import signal
+import socket
+import time
+
+PR_SET_CHILD_SUBREAPER = 36
+
+# The peak memory that wait4() tells begins with that of the process which
+# called exec(): started from here, everything would seem as large as Python.
+# So a small shell forks the command and goes away, and the command becomes
+# our child, this process being a "subreaper". The command does not begin
+# before a line comes on descriptor 3, so that the shell takes no part in the
+# time that is measured.
+STARTER = """
+exec 4<&0
+{ read -r go <&3 && exec "$@" <&4 3<&- 4<&- 5>&-; } &
+echo $! >&5
+"""
+
+
+class Failure(Exception):
+    """A contender did not do what it was started for."""
+
+
+def become_subreaper():
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+class Usage:
+    """What the processes of one end have used."""
+
+    def __init__(self):
+        self.cpu = 0.0      # seconds, user and system
+        self.memory = 0     # bytes, the sum of the peaks
+
+    def add(self, rusage):
+        self.cpu += rusage.ru_utime + rusage.ru_stime
+        self.memory += rusage.ru_maxrss * 1024
+
+
+class Pipeline:
+    """Commands joined by pipes, ready to begin when go() is called."""
+
+    def __init__(self, commands, log, stdin=os.devnull, stdout=os.devnull):
+        self.commands = commands
+        self.usage = Usage()
+        self.pids = {}
+        self.gate = -1
+        with contextlib.ExitStack() as fds:
+            self.prepare(fds, log, stdin, stdout)
+
+    def prepare(self, fds, log, stdin, stdout):
+        def keep(fd):
+            fds.callback(os.close, fd)
+            return fd
+
+        def opened(path, flags):
+            return keep(os.open(path, flags, 0o666))
+
+        create = os.O_WRONLY | os.O_CREAT
+        err = opened(log, create | os.O_APPEND)
+        source = opened(stdin, os.O_RDONLY)
+        sink = opened(stdout, create | os.O_TRUNC)
+        gate, self.gate = os.pipe()
+        keep(gate)
+        try:
+            for command in self.commands[:-1]:
+                reader, writer = map(keep, os.pipe())
+                self.start(command, (source, writer, err, gate))
+                source = reader
+            self.start(self.commands[-1], (source, sink, err, gate))
+        except BaseException:
+            self.kill()
+            raise
+
+    def start(self, command, fds):
+        told, tell = os.pipe()
+        actions = [(os.POSIX_SPAWN_DUP2, fd, n) for n, fd in enumerate(fds)]
+        actions.append((os.POSIX_SPAWN_DUP2, tell, 5))
+        argv = ["sh", "-c", STARTER, "sh", *command]
+        starter = os.posix_spawn("/bin/sh", argv, os.environ,
+                                 file_actions=actions,
+                                 setsigdef=[signal.SIGPIPE, signal.SIGXFSZ])
+        os.close(tell)
+        with open(told) as f:
+            pid = int(f.readline())
+        os.waitpid(starter, 0)
+        self.pids[pid] = command
+
+    def go(self):
+        os.write(self.gate, b"\n" * len(self.commands))
+        self.shut()
+
+    def shut(self):
+        if self.gate >= 0:
+            os.close(self.gate)
+            self.gate = -1
+
+    def running(self):
+        """False if a process has ended; it is still to be waited for."""
+        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return not any(os.waitid(os.P_PID, pid, flags) for pid in self.pids)
+
+    def until(self, ready):
+        """What ready() tells, as soon as it tells something."""
+        while not (found := ready()):
+            if not self.running():
+                self.wait()
+                raise Failure("ended before it was ready")
+            time.sleep(0.0005)
+        return found
+
+    def wait(self):
+        """Wait for all; raise Failure if one has not ended with 0."""
+        failed = None
+        for pid in list(self.pids):
+            _, status, rusage = os.wait4(pid, 0)
+            command = self.pids.pop(pid)
+            self.usage.add(rusage)
+            code = os.waitstatus_to_exitcode(status)
+            if code != 0 and failed is None:
+                how = f"status {code}" if code > 0 else f"signal {-code}"
+                failed = f"{shlex.join(command)}: {how}"
+        if failed:
+            raise Failure(failed)
+
+    def kill(self):
+        self.shut()
+        for pid in list(self.pids):
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            del self.pids[pid]
+
+
+class Stopwatch:
+    """The seconds that a "with" takes."""
+
+    def __enter__(self):
+        self.start = time.monotonic()
+        return self
+
+    def __exit__(self, *_):
+        self.seconds = time.monotonic() - self.start
+
+
+@contextlib.contextmanager
+def time_limit(seconds):
+    """Raise Failure in what is running here after so many seconds."""
+    def passed(*_):
+        raise Failure(f"not done after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, passed)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def port_listens(port):
+    """Whether somebody listens on this TCP port; nobody is connected to."""
+    listen = "0A"
+    for name in "tcp", "tcp6":
+        with contextlib.suppress(FileNotFoundError):
+            with open("/proc/net/" + name) as f:
+                for line in f:
+                    field = line.split()
+                    if (field[3] == listen and
+                            field[1].endswith(f":{port:04X}")):
+                        return True
+    return False
+
+
+def port_in(path):
+    """The port in the file of --port-file; None while it is not complete."""
+    with contextlib.suppress(FileNotFoundError):
+        with open(path) as f:
+            text = f.read()
+        if text.endswith("\n"):
+            return int(text)
+    return None
+
+
+class Elsewhere:
+    """How many CPUs other programs kept busy during a "with", about.
+
+    What the kernel does in interrupts counts as theirs as well.
+    """
+
+    def __enter__(self):
+        self.before = self.read()
+        return self
+
+    def __exit__(self, *_):
+        now = self.read()
+        seconds, busy, ours = (b - a for a, b in zip(self.before, now))
+        self.cpus = max(0.0, (busy - ours) / seconds)
+
+    def read(self):
+        """The clock, the CPU time of all programs, that of ours."""
+        with open("/proc/stat") as f:
+            ticks = [int(field) for field in f.readline().split()[1:9]]
+        idle, waiting = ticks[3:5]
+        busy = (sum(ticks) - idle - waiting) / os.sysconf("SC_CLK_TCK")
+        return time.monotonic(), busy, sum(os.times()[:4])

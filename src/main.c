@@ -38,6 +38,9 @@ static const struct status {
 	{ ERR_TIMEOUT, "a time limit passed" },
 	{ ERR_BROKEN,
 	    "the connection broke, or ended before everything arrived" },
+	{ ERR_PEER,
+	    "the peer refused the transfer, does not speak the protocol, "
+	    "or\n     what arrived is not what was sent" },
 };
 
 /* Or else the first socket would become one of the standard streams. */

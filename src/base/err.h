@@ -17,6 +17,7 @@ enum err_code {
 	ERR_BIND = 5,		/* could not bind or listen */
 	ERR_TIMEOUT = 6,	/* a time limit passed */
 	ERR_BROKEN = 7,		/* the connection broke, or ended early */
+	ERR_PEER = 9,		/* refused, no transfer protocol, damaged */
 };
 
 enum {

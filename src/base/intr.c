@@ -10,8 +10,14 @@
 enum { FDS_MAX = 80 };
 
 static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+static const int status_signals[] = {
+	SIGUSR1,
+#ifdef SIGINFO
+	SIGINFO,
+#endif
+};
 static sigset_t handled;
-static int signal_fd = -1;
+static int signal_fd = -1, status_fd = -1;
 static atomic_int caught;
 
 void
@@ -79,6 +85,31 @@ bool
 intr_sleep(int64_t deadline_ns)
 {
 	return intr_poll(NULL, 0, deadline_ns) == 0;
+}
+
+void
+intr_status_on(void)
+{
+	sigset_t set;
+	size_t i;
+
+	(void)sigemptyset(&set);
+	for (i = 0; i < sizeof(status_signals) / sizeof(status_signals[0]);
+	    i++)
+		(void)sigaddset(&set, status_signals[i]);
+	status_fd = intr_prepare_status(&set);
+}
+
+int
+intr_status_fd(void)
+{
+	return status_fd;
+}
+
+void
+intr_take_status(void)
+{
+	intr_drain_status(status_fd);
 }
 
 void

@@ -26,6 +26,15 @@ int intr_signal(void);
 /* To be called when intr_fd was readable: intr_signal tells from now on. */
 void intr_note(void);
 
+/*
+ * Whoever wants to know how far haul is sends SIGUSR1, or SIGINFO where there is
+ * one. From intr_status_on on a signal makes intr_status_fd (-1: off) readable
+ * until intr_take_status.
+ */
+void intr_status_on(void);
+int intr_status_fd(void);
+void intr_take_status(void);
+
 /* End the process by sig, as if it had never been handled. */
 void intr_die(int sig);
 

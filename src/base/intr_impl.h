@@ -11,4 +11,11 @@ int intr_prepare(const sigset_t *set);
 /* One that has come, or 0. */
 int intr_pending(const sigset_t *set);
 
+/*
+ * The descriptor that the signals in set make readable, or -1; called once. And
+ * make it unreadable again.
+ */
+int intr_prepare_status(const sigset_t *set);
+void intr_drain_status(int fd);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 int
 intr_prepare(const sigset_t *set)
@@ -31,4 +32,19 @@ intr_pending(const sigset_t *set)
 		    sigismember(&pending, sig) == 1)
 			return sig;
 	return 0;
+}
+
+int
+intr_prepare_status(const sigset_t *set)
+{
+	return intr_prepare(set);
+}
+
+void
+intr_drain_status(int fd)
+{
+	struct signalfd_siginfo info;
+
+	while (read(fd, &info, sizeof(info)) > 0)
+		continue;
 }

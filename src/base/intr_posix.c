@@ -10,36 +10,57 @@
 #include <unistd.h>
 
 static int wake_pipe[2] = { -1, -1 };
+static int status_pipe[2] = { -1, -1 };
 static atomic_int last;
+
+static void
+ring(int fd)
+{
+	int saved = errno;
+
+	/* A full pipe wakes as well as one more byte would. */
+	if (write(fd, "", 1) < 0)
+		errno = saved;
+	errno = saved;
+}
 
 static void
 on_signal(int sig)
 {
-	int saved = errno;
-
 	atomic_store(&last, sig);
-	/* A full pipe wakes as well as one more byte would. */
-	if (write(wake_pipe[1], "", 1) < 0)
-		errno = saved;
-	errno = saved;
+	ring(wake_pipe[1]);
+}
+
+static void
+on_status(int sig)
+{
+	(void)sig;
+	ring(status_pipe[1]);
+}
+
+/* Make a pipe that a handler of the signals rings; its reading end, or -1. */
+static int
+prepare(int ends[2], const sigset_t *set, void (*handler)(int))
+{
+	struct sigaction act = { .sa_handler = handler };
+	int i, sig;
+
+	if (pipe(ends) != 0)
+		return -1;
+	for (i = 0; i < 2; i++) {
+		(void)fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+		(void)fcntl(ends[i], F_SETFL, O_NONBLOCK);
+	}
+	for (sig = 1; sig < NSIG; sig++)
+		if (sigismember(set, sig) == 1)
+			(void)sigaction(sig, &act, NULL);
+	return ends[0];
 }
 
 int
 intr_prepare(const sigset_t *set)
 {
-	struct sigaction act = { .sa_handler = on_signal };
-	int i, sig;
-
-	if (pipe(wake_pipe) != 0)
-		return -1;
-	for (i = 0; i < 2; i++) {
-		(void)fcntl(wake_pipe[i], F_SETFD, FD_CLOEXEC);
-		(void)fcntl(wake_pipe[i], F_SETFL, O_NONBLOCK);
-	}
-	for (sig = 1; sig < NSIG; sig++)
-		if (sigismember(set, sig) == 1)
-			(void)sigaction(sig, &act, NULL);
-	return wake_pipe[0];
+	return prepare(wake_pipe, set, on_signal);
 }
 
 int
@@ -47,4 +68,19 @@ intr_pending(const sigset_t *set)
 {
 	(void)set;
 	return atomic_load(&last);
+}
+
+int
+intr_prepare_status(const sigset_t *set)
+{
+	return prepare(status_pipe, set, on_status);
+}
+
+void
+intr_drain_status(int fd)
+{
+	char bytes[64];
+
+	while (read(fd, bytes, sizeof(bytes)) > 0)
+		continue;
 }

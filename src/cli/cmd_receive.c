@@ -1,7 +1,11 @@
 #include "cli/commands.h"
 
+#include <string.h>
+
 #include "cli/options.h"
 #include "cli/session.h"
+#include "cli/transfers.h"
+#include "transfer/place.h"
 
 struct receive_options {
 	struct common_options common;
@@ -49,9 +53,10 @@ static const char *const synopsis[] = {
 };
 
 static const char *const notes[] = {
-	"Take what haul send delivers and write it to standard output. With",
-	"--udp, datagrams from everybody. Without HOST, on all addresses; port",
-	"0 is a free one. The mode is --blocking. See haul-receive(1).",
+	"Take what haul send delivers: to standard output, a file, or into a",
+	"directory. With --udp, datagrams from everybody. Without HOST, on all",
+	"addresses; port 0 is a free one. The mode is --blocking. See",
+	"haul-receive(1).",
 	NULL,
 };
 
@@ -60,8 +65,9 @@ const struct opt_command receive_command = {
 	sizeof(groups) / sizeof(groups[0]),
 };
 
+/* A plain stream, or datagrams. */
 static enum sk_result
-take(struct session *s, struct err *e)
+receive_raw(struct session *s, struct err *e)
 {
 	struct relay_config config = { .linger_ns = -1 };
 	struct sock *out, *peer = NULL;
@@ -84,6 +90,73 @@ take(struct session *s, struct err *e)
 	return r;
 }
 
+static enum sk_result
+receive_once(struct transfers *t, struct sock **peer,
+    struct transfer_result *result, struct err *e)
+{
+	return transfer_receive(&t->config, t->place, peer, t->status, result,
+	    e);
+}
+
+static void
+configure_place(const struct receive_options *o, struct place_config *config)
+{
+	*config = (struct place_config){ .kind = PLACE_STDOUT,
+	    .force = o->force, .fsync = o->fsync };
+	if (o->output != NULL && strcmp(o->output, "-") != 0) {
+		config->kind = PLACE_FILE;
+		config->path = o->output;
+	}
+	if (o->directory != NULL) {
+		config->kind = PLACE_DIRECTORY;
+		config->path = o->directory;
+	}
+}
+
+static enum sk_result
+receive_files(struct session *s, const struct receive_options *o,
+    struct err *e)
+{
+	struct transfers t = { .session = s, .once = receive_once,
+	    .keeps_open = o->keep_open, .count = o->count };
+	struct place_config config;
+	enum sk_result r;
+
+	configure_place(o, &config);
+	t.place = place_open(&config, s->mode, e);
+	if (t.place == NULL)
+		return SK_ERROR;
+	r = transfers_run(&t, &o->transfer, e);
+	place_close(t.place);
+	return r;
+}
+
+static bool
+check(const struct receive_options *o, bool raw, struct err *e)
+{
+	const struct opt_command *cmd = &receive_command;
+
+	if (o->output != NULL && o->directory != NULL)
+		return opt_usage(cmd, e,
+		    "--output and --directory contradict each other");
+	if (raw && (o->output != NULL || o->directory != NULL || o->force ||
+	    o->fsync || o->keep_open))
+		return opt_usage(cmd, e, "--output, --directory, --force, "
+		    "--fsync and --keep-open need the transfer protocol");
+	if (o->keep_open && o->connect)
+		return opt_usage(cmd, e,
+		    "--keep-open is for listening, not for --connect");
+	if (o->keep_open && o->directory == NULL)
+		return opt_usage(cmd, e, "--keep-open needs --directory");
+	if (o->count > 0 && !o->keep_open)
+		return opt_usage(cmd, e, "--count needs --keep-open");
+	if ((o->force || o->fsync) && o->output == NULL &&
+	    o->directory == NULL)
+		return opt_usage(cmd, e,
+		    "--force and --fsync need --output or --directory");
+	return transfers_check(cmd, &o->transfer, &o->common, e);
+}
+
 enum sk_result
 cmd_receive(int argc, char **argv, struct err *e)
 {
@@ -91,14 +164,18 @@ cmd_receive(int argc, char **argv, struct err *e)
 	    .dial = DIAL_DEFAULTS, .bind = BIND_DEFAULTS };
 	struct session s = { .cmd = &receive_command, .common = &o.common,
 	    .dial = &o.dial, .bind = &o.bind };
+	bool raw;
 	int used;
 
 	if (!opt_parse(&receive_command, argc, argv, &o, e))
 		return SK_ERROR;
 	if (session_told(&receive_command, &o.common))
 		return SK_OK;
+	raw = o.transfer.raw || o.common.address.udp;
+	s.retries = !raw;
 	if (!session_init(&s, argv + 1, !o.connect, SK_BLOCKING, &used,
-	    e) || !session_no_more(&s, argv + 1 + used, e))
+	    e) || !session_no_more(&s, argv + 1 + used, e) ||
+	    !check(&o, raw, e))
 		return SK_ERROR;
-	return take(&s, e);
+	return raw ? receive_raw(&s, e) : receive_files(&s, &o, e);
 }

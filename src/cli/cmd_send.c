@@ -2,6 +2,8 @@
 
 #include "cli/options.h"
 #include "cli/session.h"
+#include "cli/show.h"
+#include "cli/transfers.h"
 
 struct send_options {
 	struct common_options common;
@@ -37,9 +39,10 @@ static const char *const synopsis[] = {
 };
 
 static const char *const notes[] = {
-	"Send the files one after the other, or standard input without FILE or",
-	"for -. Status 0 is given when the receiver has closed its side in",
-	"order. The mode is --blocking. See haul-send(1).",
+	"Send the files and directories, or standard input without FILE or for",
+	"-. Status 0 is given when haul receive has all of it. With --raw, the",
+	"files follow each other in a plain stream. The mode is --blocking. See",
+	"haul-send(1).",
 	NULL,
 };
 
@@ -48,17 +51,16 @@ const struct opt_command send_command = {
 	sizeof(groups) / sizeof(groups[0]),
 };
 
+/* A plain stream, or datagrams. */
 static enum sk_result
-deliver(struct session *s, char *const *files, enum datagram_unit unit,
+send_raw(struct session *s, char *const *files, enum datagram_unit unit,
     struct err *e)
 {
-	static char dash[] = "-";
-	static char *const standard_input[] = { dash, NULL };
 	struct relay_config config = { .linger_ns = -1 };
 	struct sock *in, *out, *peer;
 	enum sk_result r = SK_ERROR;
 
-	in = sock_files(*files != NULL ? files : standard_input, s->mode, e);
+	in = sock_files(files, s->mode, e);
 	out = in != NULL ? sock_null(s->mode, e) : NULL;
 	if (out != NULL)
 		r = session_establish(s, &peer, e);
@@ -72,25 +74,55 @@ deliver(struct session *s, char *const *files, enum datagram_unit unit,
 	return r;
 }
 
+static enum sk_result
+send_once(struct transfers *t, struct sock **peer,
+    struct transfer_result *result, struct err *e)
+{
+	return transfer_send(&t->config, t->operands, peer, t->status,
+	    result, e);
+}
+
+static enum sk_result
+send_files(struct session *s, const struct send_options *o,
+    char *const *files, struct err *e)
+{
+	struct transfers t = { .session = s, .once = send_once,
+	    .operands = files };
+
+	if (!transfer_check_operands(files, e))
+		return SK_ERROR;
+	return transfers_run(&t, &o->transfer, e);
+}
+
 enum sk_result
 cmd_send(int argc, char **argv, struct err *e)
 {
+	static char dash[] = "-";
+	static char *const standard_input[] = { dash, NULL };
 	struct send_options o = { .common = COMMON_DEFAULTS,
 	    .dial = DIAL_DEFAULTS, .bind = BIND_DEFAULTS };
 	struct session s = { .cmd = &send_command, .common = &o.common,
 	    .dial = &o.dial, .bind = &o.bind };
+	char *const *files;
+	bool raw;
 	int used;
 
 	if (!opt_parse(&send_command, argc, argv, &o, e))
 		return SK_ERROR;
 	if (session_told(&send_command, &o.common))
 		return SK_OK;
-	if (!session_init(&s, argv + 1, o.listen, SK_BLOCKING, &used,
-	    e))
+	raw = o.transfer.raw || o.common.address.udp;
+	s.retries = !raw;
+	if (!session_init(&s, argv + 1, o.listen, SK_BLOCKING, &used, e) ||
+	    !transfers_check(&send_command, &o.transfer, &o.common, e))
 		return SK_ERROR;
 	if (o.datagram != DATAGRAM_DEFAULT && !o.common.address.udp) {
 		(void)opt_usage(&send_command, e, "--datagram needs --udp");
 		return SK_ERROR;
 	}
-	return deliver(&s, argv + 1 + used, o.datagram, e);
+	files = argv + 1 + used;
+	if (*files == NULL)
+		files = standard_input;
+	return raw ? send_raw(&s, files, o.datagram, e) :
+	    send_files(&s, &o, files, e);
 }

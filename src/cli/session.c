@@ -60,9 +60,12 @@ check_role(const struct session *s, struct err *e)
 	const struct dial_options *d = s->dial;
 
 	if (s->listens && d != NULL && (d->source != NULL ||
-	    d->source_port != NULL || d->retry_ns >= 0))
-		return opt_usage(s->cmd, e, "--source, --source-port and "
-		    "--retry-for are for connecting");
+	    d->source_port != NULL))
+		return opt_usage(s->cmd, e,
+		    "--source and --source-port are for connecting");
+	if (s->listens && d != NULL && d->retry_ns >= 0 && !s->retries)
+		return opt_usage(s->cmd, e,
+		    "--retry-for is for connecting, or for transfers");
 	if (!s->listens && b != NULL && (b->ready_fd != -1 ||
 	    b->port_file != NULL || b->backlog != 0 || b->socket_mode != -1))
 		return opt_usage(s->cmd, e, "--ready-fd, --port-file, "
@@ -282,20 +285,26 @@ session_connect(struct session *s, struct sock **peer, struct err *e)
 	return r;
 }
 
+/* From now on, D (-1: any time) is what a call of the listener may take. */
+static void
+limit_waiting(const struct session *s, struct sock *listener,
+    int64_t duration_ns)
+{
+	int64_t limit = duration_ns < 0 ? CLOCK_NEVER :
+	    clock_after_ns(clock_now_ns(), duration_ns);
+
+	sock_set_deadline(listener, clock_min_ns(limit, s->deadline_ns));
+}
+
 enum sk_result
 session_listen(struct session *s, struct sock **listener, struct err *e)
 {
-	int64_t limit = s->common->time.accept_ns;
 	enum sk_result r;
 
 	*listener = sock_new(&s->addr, &s->config, e);
 	if (*listener == NULL)
 		return SK_ERROR;
-	if (limit >= 0)
-		limit = clock_after_ns(clock_now_ns(), limit);
-	else
-		limit = CLOCK_NEVER;
-	sock_set_deadline(*listener, clock_min_ns(limit, s->deadline_ns));
+	limit_waiting(s, *listener, s->common->time.accept_ns);
 	r = complete(*listener, sock_listen, e);
 	if (r == SK_TIMEOUT)
 		r = time_is_up(s, sock_name(*listener),
@@ -309,22 +318,26 @@ session_listen(struct session *s, struct sock **listener, struct err *e)
 }
 
 static enum sk_result
-session_accept(struct session *s, struct sock *listener, struct sock **peer,
-    struct err *e)
+accept_one(struct session *s, struct sock **peer, struct err *e)
 {
 	enum sk_result r;
 
 	do {
-		r = sock_accept(listener, peer, e);
+		r = sock_accept(s->listener, peer, e);
 		if (r != SK_WANT_READ && r != SK_WANT_WRITE)
 			break;
-		r = sock_wait(listener, SK_IN, r);
+		r = sock_wait(s->listener, SK_IN, r);
 	} while (r == SK_OK);
+	if (r != SK_OK)
+		return r;
+	log_verbose("connection from %s", sock_name(*peer));
+	sock_set_deadline(*peer, s->deadline_ns);
+	r = complete(*peer, sock_handshake, e);
 	if (r == SK_TIMEOUT)
-		return time_is_up(s, sock_name(listener),
-		    "no connection within --accept-timeout", e);
-	if (r == SK_OK)
-		log_verbose("connection from %s", sock_name(*peer));
+		r = time_is_up(s, sock_name(*peer),
+		    "the run has taken its --timeout", e);
+	if (r != SK_OK)
+		sock_abort(peer);
 	return r;
 }
 
@@ -346,26 +359,44 @@ session_await_datagram(struct session *s, struct sock *listener,
 enum sk_result
 session_establish(struct session *s, struct sock **peer, struct err *e)
 {
-	struct sock *listener;
 	enum sk_result r;
 
 	if (!s->listens)
 		return session_connect(s, peer, e);
-	r = session_listen(s, &listener, e);
-	if (r != SK_OK)
-		return r;
-	r = session_accept(s, listener, peer, e);
-	sock_abort(&listener);
-	if (r != SK_OK)
-		return r;
-	sock_set_deadline(*peer, s->deadline_ns);
-	r = complete(*peer, sock_handshake, e);
+	if (s->listener == NULL) {
+		r = session_listen(s, &s->listener, e);
+		if (r != SK_OK)
+			return r;
+	} else
+		limit_waiting(s, s->listener, s->common->time.accept_ns);
+	r = accept_one(s, peer, e);
 	if (r == SK_TIMEOUT)
-		r = time_is_up(s, sock_name(*peer),
-		    "the run has taken its --timeout", e);
-	if (r != SK_OK)
-		sock_abort(peer);
+		r = time_is_up(s, sock_name(s->listener),
+		    "no connection within --accept-timeout", e);
+	if (!s->stays)
+		session_end(s);
 	return r;
+}
+
+enum sk_result
+session_resume(struct session *s, struct sock **peer, struct err *e)
+{
+	enum sk_result r;
+
+	if (!s->listens) {
+		r = session_connect(s, peer, e);
+		return r == SK_ERROR && (e->code == ERR_CONNECT ||
+		    e->code == ERR_RESOLVE || e->code == ERR_TIMEOUT) ?
+		    SK_TIMEOUT : r;
+	}
+	limit_waiting(s, s->listener, s->dial->retry_ns);
+	return accept_one(s, peer, e);
+}
+
+void
+session_end(struct session *s)
+{
+	sock_abort(&s->listener);
 }
 
 enum pump_unit

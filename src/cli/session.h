@@ -18,6 +18,9 @@ struct session {
 	const struct dial_options *dial;	/* NULL: never connects */
 	const struct bind_options *bind;	/* NULL: never listens */
 	bool listens;
+	bool stays;		/* goes on listening after a connection */
+	bool retries;		/* --retry-for means broken transfers, too */
+	struct sock *listener;	/* NULL: not listening */
 	enum sk_mode mode;
 	int64_t deadline_ns;			/* of the run */
 	struct addr addr;
@@ -37,9 +40,22 @@ bool session_init(struct session *s, char *const *operands, bool listens,
 bool session_no_more(const struct session *s, char *const *rest,
     struct err *e);
 
-/* Connect, as often as --retry-for allows, or listen and accept one. */
+/*
+ * Connect, as often as --retry-for allows, or listen and accept one. Called
+ * again, a session that stays accepts the next one.
+ */
 enum sk_result session_establish(struct session *s, struct sock **peer,
     struct err *e);
+
+/*
+ * The same after a connection has broken, within --retry-for; SK_TIMEOUT if
+ * nobody was there.
+ */
+enum sk_result session_resume(struct session *s, struct sock **peer,
+    struct err *e);
+
+/* Stop listening. */
+void session_end(struct session *s);
 
 /* Listen and tell so. */
 enum sk_result session_listen(struct session *s, struct sock **listener,

@@ -42,7 +42,7 @@ struct relay {
 	int output_fd, peer_fd;	/* to watch for errors; -1: none */
 	bool peer_event;	/* the peer is to be asked for an error */
 	bool peer_asked;	/* there was none */
-	int64_t reader_gone_ns;	/* since when nobody reads our output; 0: no */
+	int64_t reader_gone_ns;	/* since when nobody reads it; 0: no */
 	long left;		/* what the peer had not acknowledged... */
 	int64_t left_ns;	/* ...and when that last became less */
 };
@@ -374,7 +374,7 @@ judge(struct run *run, int64_t *wake_ns, struct err *e)
 static enum sk_result
 step(struct leg *leg, struct err *e)
 {
-	struct way *way = (struct way *)leg;
+	struct way *way = leg->owner;
 	enum sk_result r;
 
 	r = pump_step(&way->pump, STEP_BUDGET, e);
@@ -389,6 +389,7 @@ init_way(struct relay *r, struct way *way, struct sock *from,
 {
 	way->leg.state = LEG_RUNNING;
 	way->leg.step = step;
+	way->leg.owner = way;
 	pump_init(&way->pump, from, to);
 	way->pump.no_move = r->config->no_move;
 	way->pump.news = &r->run.news;

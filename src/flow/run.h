@@ -22,6 +22,7 @@ enum leg_state {
 
 struct leg {
 	enum leg_state state;
+	void *owner;
 	/*
 	 * Go on until done, or something is wanted, or enough was done for a
 	 * while: SK_EOF (done), SK_OK (to be continued), a want of waits and
@@ -46,6 +47,8 @@ enum {
 };
 
 struct run {
+	void *owner;		/* of the run, for itself... */
+	const void *context;	/* ...and what it needs besides */
 	enum sk_mode mode;
 	struct leg *legs[RUN_LEGS];
 	/* Every socket that a leg may wait for; NULL: none. */

@@ -123,11 +123,11 @@ sock_become(struct sock *s, const struct transport *tr, int fd)
 }
 
 void
-sock_set_patience(struct sock *s, int64_t patience_ns)
+sock_set_patience(struct sock *s, int64_t patience_ns, int64_t age_ns)
 {
 	if (s->kind == KIND_TCP && !(s->config.options != NULL &&
 	    sockopt_list_has(s->config.options, "keep")))
-		sys_set_patience(s->fd, patience_ns);
+		sys_set_patience(s->fd, patience_ns, age_ns);
 }
 
 static void

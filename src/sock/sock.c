@@ -384,6 +384,12 @@ sock_set_abort(struct sock *s, const struct latch *latch)
 }
 
 void
+sock_follow(struct sock *s, const struct sock *other)
+{
+	s->abort = other->abort;
+}
+
+void
 sock_set_stop(struct sock *s, struct latch *latch)
 {
 	s->stop = latch;

@@ -174,15 +174,20 @@ void sock_set_side_deadline(struct sock *s, enum sk_side side,
  * For a TCP connection that may be silent: find out when its peer has vanished
  * (keep-alive, tcp(7)), and give up when what was sent has not been
  * acknowledged, or the peer's window has been closed, for patience_ns
- * (TCP_USER_TIMEOUT, RFC 5482). What --sockopt says about either comes first.
+ * (TCP_USER_TIMEOUT, RFC 5482). The kernel counts a closed window from when it
+ * closed, even if the peer answers: to be set again, with the age of the
+ * connection, when something was heard. Ignored if --sockopt sets any of it.
  */
-void sock_set_patience(struct sock *s, int64_t patience_ns);
+void sock_set_patience(struct sock *s, int64_t patience_ns, int64_t age_ns);
 
 /*
  * Watch a latch: once it is set, calls that would wait return SK_INTERRUPTED
  * (blocking mode). NULL: none. The latch stays the caller's.
  */
 void sock_set_abort(struct sock *s, const struct latch *latch);
+
+/* Watch the latch that another socket watches. */
+void sock_follow(struct sock *s, const struct sock *other);
 
 /*
  * From now on sock_recv returns SK_EOF, also to a thread that waits in it if
@@ -241,8 +246,9 @@ struct sock *sock_files(char *const *paths, enum sk_mode mode,
     struct err *e);
 
 /*
- * Something to wait for that is no descriptor of a peer: sock_recv returns SK_OK
- * with no bytes once the latch was set, and unsets it. It stays the caller's.
+ * Something to wait for that is no descriptor of a peer: sock_recv returns
+ * SK_OK with no bytes once the latch was set, and unsets it. It stays the
+ * caller's.
  */
 struct sock *sock_bell(struct latch *latch, enum sk_mode mode,
     struct err *e);

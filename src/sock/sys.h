@@ -25,8 +25,8 @@ int sys_accept(int fd, struct sk_addr *a);
  */
 long sys_unacknowledged(int fd);
 
-/* Keep-alive and, where there is one, the user timeout of a connection. */
-void sys_set_patience(int fd, int64_t patience_ns);
+/* sock_set_patience, as far as the system has it. */
+void sys_set_patience(int fd, int64_t patience_ns, int64_t age_ns);
 
 /*
  * A non-blocking file description of our own for a pipe or terminal that we

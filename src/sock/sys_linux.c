@@ -42,7 +42,7 @@ sys_unacknowledged(int fd)
 }
 
 void
-sys_set_patience(int fd, int64_t patience_ns)
+sys_set_patience(int fd, int64_t patience_ns, int64_t age_ns)
 {
 	int64_t ms = patience_ns / CLOCK_MS;
 	int on = 1, probes = KEEPALIVE_PROBES, seconds, timeout;
@@ -50,7 +50,7 @@ sys_set_patience(int fd, int64_t patience_ns)
 	/* The first probe and the further ones are the same time apart. */
 	seconds = (int)clock_min_ns(KEEPALIVE_SECONDS_MAX,
 	    1 + ms / 1000 / (KEEPALIVE_PROBES + 1));
-	timeout = (int)clock_min_ns(ms, INT_MAX);
+	timeout = (int)clock_min_ns(ms + age_ns / CLOCK_MS, INT_MAX);
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds,
 	    sizeof(seconds));

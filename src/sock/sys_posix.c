@@ -70,10 +70,11 @@ sys_move(const struct sock *from, const struct sock *to, size_t max)
 }
 
 void
-sys_set_patience(int fd, int64_t patience_ns)
+sys_set_patience(int fd, int64_t patience_ns, int64_t age_ns)
 {
 	int on = 1;
 
 	(void)patience_ns;
+	(void)age_ns;
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 }

@@ -45,9 +45,10 @@ static const struct rule {
 	{ WIRE_CONFIRM, FROM_RECEIVER, 2 * NUMBER, 2 * NUMBER },
 	{ WIRE_VERDICT, FROM_RECEIVER, 2 * NUMBER + DIGEST_SIZE,
 	    2 * NUMBER + DIGEST_SIZE },
+	{ WIRE_HAVE, FROM_RECEIVER, NUMBER, NUMBER },
 };
 
-/* --- numbers --------------------------------------------------------------- */
+/* Numbers. */
 
 static unsigned char *
 put(unsigned char *p, uint64_t number, int bytes)
@@ -88,7 +89,7 @@ get_digest(const unsigned char **p, unsigned char digest[DIGEST_SIZE])
 	*p += DIGEST_SIZE;
 }
 
-/* --- preambles ------------------------------------------------------------- */
+/* Preambles. */
 
 void
 wire_put_preamble(unsigned char *buf, enum wire_role role,
@@ -123,7 +124,7 @@ wire_get_preamble(const unsigned char *buf, struct wire_preamble *p)
 	    (reserved == 0 || p->version != WIRE_VERSION);
 }
 
-/* --- frames ---------------------------------------------------------------- */
+/* Frames. */
 
 /* The header in front of a payload that ends at end; the size of both. */
 static size_t
@@ -282,7 +283,7 @@ wire_check(const unsigned char *header, const struct wire_header *h,
 	return digest_check(checked, CHECKED + length) == h->check;
 }
 
-/* --- payloads -------------------------------------------------------------- */
+/* Payloads. */
 
 bool
 wire_get_number(const unsigned char *p, size_t len, uint64_t *number)

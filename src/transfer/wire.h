@@ -20,8 +20,8 @@ enum {
 	WIRE_PREAMBLE = 24,
 	WIRE_HEADER = 16,
 	WIRE_DATA_MAX = 1024 * 1024,
+	WIRE_HOLE_MAX = 64 * 1024 * 1024,
 	WIRE_NAME_MAX = 4095,		/* of a name, and of a link's target */
-	WIRE_COMPONENT_MAX = 255,
 	WIRE_TEXT_MAX = 1024,
 	WIRE_OFFER_FIXED = 36,
 	WIRE_CONTROL_MAX = WIRE_OFFER_FIXED + 2 * WIRE_NAME_MAX,
@@ -57,6 +57,7 @@ enum wire_type {
 	WIRE_FAILED = 0x45,	/* it has not arrived after all */
 	WIRE_CONFIRM = 0x46,	/* how much has been written */
 	WIRE_VERDICT = 0x47,	/* how it ended */
+	WIRE_HAVE = 0x48,	/* a file of that name and size is there */
 };
 
 enum wire_shape {
@@ -150,7 +151,7 @@ bool wire_get_preamble(const unsigned char *buf, struct wire_preamble *p);
  */
 size_t wire_put_empty(unsigned char *buf, enum wire_type type);
 size_t wire_put_number(unsigned char *buf, enum wire_type type,
-    uint64_t number);			/* FROM, HOLE, TAKE */
+    uint64_t number);			/* FROM, HOLE, TAKE, HAVE */
 size_t wire_put_begin(unsigned char *buf, const struct wire_begin *b);
 size_t wire_put_offer(unsigned char *buf, const struct wire_offer *o);
 size_t wire_put_close(unsigned char *buf, const struct wire_close *c);

@@ -1,0 +1,129 @@
+#include "cli/transfers.h"
+
+#include "base/clock.h"
+#include "base/intr.h"
+#include "base/log.h"
+#include "cli/show.h"
+
+enum { SILENCE_SEC = 60 };
+
+bool
+transfers_check(const struct opt_command *cmd,
+    const struct transfer_options *options,
+    const struct common_options *common, struct err *e)
+{
+	if (options->progress && options->no_progress)
+		return opt_usage(cmd, e,
+		    "--progress and --no-progress contradict each other");
+	if (options->progress && (options->raw || common->address.udp))
+		return opt_usage(cmd, e,
+		    "--progress needs the transfer protocol");
+	return true;
+}
+
+static void
+configure(struct transfers *t, struct show *show)
+{
+	const struct session *s = t->session;
+	int64_t idle = s->common->time.idle_ns;
+
+	t->config = (struct transfer_config){ .mode = s->mode,
+	    .silence_ns = idle >= 0 ? idle : SILENCE_SEC * CLOCK_SEC,
+	    .deadline_ns = s->deadline_ns };
+	show_events(show, &t->config.events);
+}
+
+static void
+tell(const struct err *e, const char *what)
+{
+	char text[ERR_WHO_MAX + ERR_TEXT_MAX + 128];
+
+	log_note("%s; %s", err_format(e, text, sizeof(text)), what);
+}
+
+/*
+ * A transfer over a connection, and over further ones while it breaks and
+ * somebody is there within --retry-for.
+ */
+static enum sk_result
+run_one(struct transfers *t, struct show *show, struct sock **peer,
+    struct err *e)
+{
+	struct session *s = t->session;
+	struct transfer_result result;
+	struct err again = { 0 };
+	enum sk_result r;
+
+	for (;;) {
+		result = (struct transfer_result){ .resumable = false };
+		t->status = show_begin(show);
+		r = t->once(t, peer, &result, e);
+		show_end(show);
+		if (r == SK_OK) {
+			show_summary(show, &result);
+			return r;
+		}
+		if (r != SK_ERROR || !result.resumable ||
+		    s->dial->retry_ns < 0)
+			return r;
+		tell(e, "trying again");
+		r = session_resume(s, peer, &again);
+		if (r == SK_INTERRUPTED)
+			return r;
+		if (r != SK_OK)
+			break;
+		err_clear(e);
+	}
+	/* Nobody came: the reason is the break. */
+	if (again.code != ERR_NONE)
+		err_append(e, &again);
+	err_clear(&again);
+	return SK_ERROR;
+}
+
+/* One client's failure is told, and does not end the others. */
+static bool
+goes_on(struct transfers *t, enum sk_result r, uint64_t served,
+    struct err *e)
+{
+	char text[ERR_WHO_MAX + ERR_TEXT_MAX + 128];
+	const struct err *p;
+
+	if (!t->keeps_open || r == SK_INTERRUPTED ||
+	    clock_now_ns() >= t->session->deadline_ns)
+		return false;
+	if (t->count > 0 && served == t->count)
+		return false;
+	for (p = r == SK_ERROR ? e : NULL; p != NULL; p = p->next)
+		if (!p->quiet)
+			log_error("%s", err_format(p, text, sizeof(text)));
+	err_clear(e);
+	return true;
+}
+
+enum sk_result
+transfers_run(struct transfers *t, const struct transfer_options *options,
+    struct err *e)
+{
+	struct session *s = t->session;
+	struct show *show = show_new(options, &s->common->output, e);
+	struct sock *peer = NULL;
+	uint64_t served = 0;
+	enum sk_result r;
+
+	if (show == NULL)
+		return SK_ERROR;
+	intr_status_on();
+	configure(t, show);
+	s->stays = t->keeps_open || s->dial->retry_ns >= 0;
+	do {
+		r = session_establish(s, &peer, e);
+		if (r != SK_OK)
+			break;
+		r = run_one(t, show, &peer, e);
+		sock_abort(&peer);
+	} while (goes_on(t, r, ++served, e));
+	session_end(s);
+	show_free(show);
+	return r;
+}

@@ -1,0 +1,201 @@
+#include "transfer/channel.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+bool
+channel_open(struct channel *c, struct sock *peer, enum wire_role from,
+    struct err *e)
+{
+	*c = (struct channel){ .peer = peer, .from = from, .silence_ns = -1 };
+	c->in = malloc(CHANNEL_ROOM);
+	c->out = malloc(CHANNEL_ROOM);
+	c->sent_ns = clock_now_ns();
+	if (c->in == NULL || c->out == NULL) {
+		err_no_memory(e);
+		return false;
+	}
+	return true;
+}
+
+void
+channel_close(struct channel *c)
+{
+	free(c->in);
+	free(c->out);
+	c->in = c->out = NULL;
+}
+
+/* Receive more behind what is there. */
+static enum sk_result
+fill(struct channel *c, struct err *e)
+{
+	enum sk_result r;
+	size_t got;
+
+	if (c->in_start > 0) {
+		memmove(c->in, c->in + c->in_start, c->in_end - c->in_start);
+		c->in_end -= c->in_start;
+		c->in_start = 0;
+	}
+	if (!c->waiting)
+		sock_set_side_deadline(c->peer, SK_IN, c->silence_ns < 0 ?
+		    CLOCK_NEVER : clock_after_ns(clock_now_ns(),
+		    c->silence_ns));
+	r = sock_recv(c->peer, c->in + c->in_end, CHANNEL_BUFFER - c->in_end,
+	    &got, e);
+	c->waiting = r != SK_OK;
+	c->in_end += got;
+	return r;
+}
+
+static enum sk_result
+foreign(struct channel *c, struct err *e)
+{
+	err_set(e, ERR_PEER, 0, sock_name(c->peer), "the peer does not speak "
+	    "haul's transfer protocol; use --raw");
+	return SK_ERROR;
+}
+
+static enum sk_result
+damaged(struct channel *c, struct err *e)
+{
+	err_set(e, ERR_PEER, 0, sock_name(c->peer),
+	    "what arrived is damaged, or no transfer");
+	return SK_ERROR;
+}
+
+enum sk_result
+channel_greeting(struct channel *c, struct wire_preamble *p, struct err *e)
+{
+	const unsigned char *in = c->in + c->in_start;
+	enum sk_result r;
+	size_t len;
+
+	/* One byte may be enough to see that it is something else. */
+	while ((len = c->in_end - c->in_start) < WIRE_PREAMBLE) {
+		if (!wire_is_preamble(in, len, c->from))
+			return foreign(c, e);
+		r = fill(c, e);
+		if (r == SK_EOF)
+			return foreign(c, e);
+		if (r != SK_OK)
+			return r;
+		in = c->in + c->in_start;
+	}
+	if (!wire_is_preamble(in, len, c->from) || !wire_get_preamble(in, p))
+		return foreign(c, e);
+	c->in_start += WIRE_PREAMBLE;
+	return SK_OK;
+}
+
+/* The rest of a DATA frame, as far as it is there. */
+static enum sk_result
+next_piece(struct channel *c, struct frame *f, struct err *e)
+{
+	enum sk_result r;
+
+	if (c->in_start == c->in_end && (r = fill(c, e)) != SK_OK)
+		return r;
+	f->type = WIRE_DATA;
+	f->payload = c->in + c->in_start;
+	f->len = c->in_end - c->in_start;
+	if (f->len > c->data_left)
+		f->len = c->data_left;
+	return SK_OK;
+}
+
+/* SK_OK once so many bytes are there. */
+static enum sk_result
+gather(struct channel *c, size_t size, struct err *e)
+{
+	enum sk_result r;
+
+	while (c->in_end - c->in_start < size)
+		if ((r = fill(c, e)) != SK_OK)
+			return r;
+	return SK_OK;
+}
+
+enum sk_result
+channel_next(struct channel *c, struct frame *f, struct err *e)
+{
+	struct wire_header h;
+	enum sk_result r;
+	const unsigned char *header;
+
+	if (c->data_left > 0)
+		return next_piece(c, f, e);
+	if ((r = gather(c, WIRE_HEADER, e)) != SK_OK)
+		return r;
+	if (!wire_get_header(c->in + c->in_start, c->from, &h))
+		return damaged(c, e);
+	if (h.type != WIRE_DATA &&
+	    (r = gather(c, WIRE_HEADER + h.length, e)) != SK_OK)
+		return r;
+	header = c->in + c->in_start;
+	if (!wire_check(header, &h, header + WIRE_HEADER))
+		return damaged(c, e);
+	c->in_start += WIRE_HEADER;
+	if (h.type == WIRE_DATA) {
+		c->data_left = h.length;
+		return next_piece(c, f, e);
+	}
+	f->type = h.type;
+	f->payload = header + WIRE_HEADER;
+	f->len = h.length;
+	c->in_start += h.length;
+	return SK_OK;
+}
+
+void
+channel_take(struct channel *c, size_t len)
+{
+	c->in_start += len;
+	c->data_left -= (uint32_t)len;
+}
+
+enum sk_result
+channel_discard(struct channel *c, struct err *e)
+{
+	c->in_start = c->in_end = 0;
+	return fill(c, e);
+}
+
+size_t
+channel_pending(const struct channel *c)
+{
+	return c->out_end - c->out_start;
+}
+
+unsigned char *
+channel_end(struct channel *c)
+{
+	return c->out + c->out_end;
+}
+
+void
+channel_put(struct channel *c, size_t size)
+{
+	c->out_end += size;
+}
+
+enum sk_result
+channel_flush(struct channel *c, struct err *e)
+{
+	enum sk_result r;
+	size_t put;
+
+	while (c->out_start < c->out_end) {
+		r = sock_send(c->peer, c->out + c->out_start,
+		    c->out_end - c->out_start, &put, e);
+		if (r != SK_OK)
+			return r;
+		c->out_start += put;
+		c->sent_ns = clock_now_ns();
+	}
+	c->out_start = c->out_end = 0;
+	return SK_OK;
+}

@@ -1,0 +1,26 @@
+#ifndef HAUL_TRANSFER_FSYS_H
+#define HAUL_TRANSFER_FSYS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * What differs between platforms in dealing with files; one file each,
+ * fsys_linux.c and fsys_posix.c.
+ */
+
+/*
+ * Rename within one directory, and fail with EEXIST if the new name is taken.
+ * 0, or -1 with errno.
+ */
+int fsys_rename_new(int dir, const char *from, const char *to);
+
+/*
+ * The next part of a file that is no hole, at or behind pos: *start and *end.
+ * At the end of the file both are its size. Where the system cannot tell, all
+ * of the file is such a part.
+ */
+void fsys_next_data(int fd, uint64_t pos, uint64_t size, uint64_t *start,
+    uint64_t *end);
+
+#endif

@@ -1,0 +1,581 @@
+#include "transfer/party.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+enum {
+	/* How long the end of a failed transfer may take. */
+	ABORT_LIMIT_MS = 5000,
+	/* ...where the peer has not even shown that it is haul. */
+	FOREIGN_LIMIT_MS = 1000,
+	/* A peer that resets may have said why: time to read it. */
+	LAST_WORDS_MS = 2000,
+	/* A keep-alive is due after a third of what the peer bears... */
+	KEEPALIVE_PARTS = 3,
+	/* ...and so often at least. */
+	KEEPALIVE_MAX_MS = 20 * 1000,
+	KEEPALIVE_MIN_MS = 50,
+	/* What a leg does before the other one has its turn. */
+	STEPS = 16,
+	/* Whoever speaks the protocol greets at once. */
+	GREETING_LIMIT_MS = 10 * 1000,
+};
+
+/* For other threads. */
+
+void
+party_ring(struct party *p)
+{
+	latch_set(&p->latch);
+}
+
+enum party_end
+party_state(struct party *p)
+{
+	enum party_end end;
+
+	(void)pthread_mutex_lock(&p->lock);
+	end = p->end;
+	(void)pthread_mutex_unlock(&p->lock);
+	return end;
+}
+
+static bool
+is_greeted(struct party *p)
+{
+	bool greeted;
+
+	(void)pthread_mutex_lock(&p->lock);
+	greeted = p->greeted;
+	(void)pthread_mutex_unlock(&p->lock);
+	return greeted;
+}
+
+/* The first end is the one. */
+static void
+set_end(struct party *p, enum party_end end, struct err *e)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	if (p->end == PARTY_GOING_ON ||
+	    (p->end == PARTY_DONE && end != PARTY_DONE)) {
+		p->end = end;
+		p->end_ns = clock_now_ns();
+		if (e != NULL)
+			err_move(&p->reason, e);
+	}
+	(void)pthread_mutex_unlock(&p->lock);
+	if (e != NULL)
+		err_clear(e);
+	party_ring(p);
+	if (p->run.news != NULL)
+		latch_set(p->run.news);
+}
+
+void
+party_abort(struct party *p, struct err *e)
+{
+	set_end(p, PARTY_ABORTING, e);
+}
+
+void
+party_done(struct party *p)
+{
+	set_end(p, PARTY_DONE, NULL);
+}
+
+void
+party_peer_reason(struct party *p, const struct wire_reason *r,
+    const char *verb, struct err *e)
+{
+	err_set(e, ERR_PEER, 0, sock_name(p->channel.peer), "%s%s%.*s", verb,
+	    *verb != '\0' ? ": " : "", (int)r->text_len, r->text);
+}
+
+enum sk_result
+party_unexpected(struct party *p, struct err *e)
+{
+	err_set(e, ERR_PEER, 0, sock_name(p->channel.peer),
+	    "does not keep to the transfer protocol");
+	return SK_ERROR;
+}
+
+enum sk_result
+party_take_abort(struct party *p, const struct frame *f, struct err *e)
+{
+	struct wire_reason r;
+
+	if (!wire_get_reason(f->payload, f->len, f->type, &r))
+		return party_unexpected(p, e);
+	party_peer_reason(p, &r, "gave up", e);
+	set_end(p, PARTY_ABORTED, e);
+	return SK_OK;
+}
+
+void
+party_entry_failed(struct party *p, struct err *e)
+{
+	const struct transfer_events *ev = &p->config->events;
+
+	(void)pthread_mutex_lock(&p->lock);
+	if (p->failures++ == 0)
+		err_move(&p->first, e);
+	else if (ev->failed != NULL) {
+		if (p->failures == 2)
+			ev->failed(ev->context, &p->first);
+		ev->failed(ev->context, e);
+		/* A failure of ours outweighs one of the peer's. */
+		if (e->code == ERR_LOCAL)
+			p->first.code = ERR_LOCAL;
+	}
+	(void)pthread_mutex_unlock(&p->lock);
+	err_clear(e);
+}
+
+enum sk_result
+party_outcome(struct party *p, struct err *e)
+{
+	if (p->failures == 0)
+		return SK_OK;
+	if (p->failures == 1)
+		err_move(e, &p->first);
+	else
+		err_set(e, p->first.code, 0, "",
+		    "%llu entries did not arrive",
+		    (unsigned long long)p->failures);
+	return SK_ERROR;
+}
+
+void
+party_set_name(struct party *p, const char *name)
+{
+	(void)pthread_mutex_lock(&p->status->lock);
+	(void)snprintf(p->status->name, sizeof(p->status->name), "%s", name);
+	(void)pthread_mutex_unlock(&p->status->lock);
+}
+
+uint32_t
+party_silence_ms(const struct party *p)
+{
+	int64_t ms = p->config->silence_ns / CLOCK_MS;
+
+	if (p->config->silence_ns < 0)
+		return 0;
+	return (uint32_t)clock_min_ns(ms > 0 ? ms : 1, UINT32_MAX);
+}
+
+int64_t
+party_greeting_ns(const struct transfer_config *config)
+{
+	int64_t limit = GREETING_LIMIT_MS * CLOCK_MS;
+
+	return config->silence_ns < 0 ? limit :
+	    clock_min_ns(limit, config->silence_ns);
+}
+
+enum sk_result
+party_greet(struct party *p, struct err *e)
+{
+	struct wire_preamble peer;
+	enum sk_result r;
+
+	r = channel_greeting(&p->channel, &peer, e);
+	if (r == SK_TIMEOUT) {
+		err_set(e, ERR_PEER, 0, sock_name(p->channel.peer),
+		    "the peer does not speak haul's transfer protocol; use "
+		    "--raw (it says nothing)");
+		return SK_ERROR;
+	}
+	if (r != SK_OK)
+		return r;
+	if (peer.version != WIRE_VERSION) {
+		err_set(e, ERR_PEER, 0, sock_name(p->channel.peer),
+		    "speaks version %u of the transfer protocol, and not %d",
+		    peer.version, WIRE_VERSION);
+		return SK_ERROR;
+	}
+	(void)pthread_mutex_lock(&p->lock);
+	p->peer_silence_ms = peer.silence_ms;
+	p->greeted = true;
+	(void)pthread_mutex_unlock(&p->lock);
+	p->channel.silence_ns = p->config->silence_ns;
+	party_ring(p);
+	return SK_OK;
+}
+
+/* The legs. */
+
+int64_t
+party_keepalive_ns(const struct party *p)
+{
+	int64_t every = KEEPALIVE_MAX_MS;
+
+	if (p->peer_silence_ms != 0)
+		every = clock_min_ns(every,
+		    p->peer_silence_ms / KEEPALIVE_PARTS);
+	if (every < KEEPALIVE_MIN_MS)
+		every = KEEPALIVE_MIN_MS;
+	return p->channel.sent_ns + every * CLOCK_MS;
+}
+
+void
+party_keep_alive(struct party *p)
+{
+	struct channel *c = &p->channel;
+
+	if (channel_pending(c) == 0 &&
+	    clock_now_ns() >= party_keepalive_ns(p))
+		channel_put(c, wire_put_empty(channel_end(c),
+		    WIRE_KEEPALIVE));
+}
+
+enum sk_result
+party_wait(struct party *p, int64_t wake_ns, struct err *e)
+{
+	enum sk_result r;
+	size_t got;
+
+	p->out.waits = p->bell;
+	p->out.side = SK_IN;
+	sock_set_deadline(p->bell, wake_ns);
+	r = sock_recv(p->bell, NULL, 0, &got, e);
+	return r == SK_TIMEOUT ? SK_OK : r;
+}
+
+static void
+put_abort(struct party *p)
+{
+	struct wire_reason r = { .code = ERR_PEER };
+	char text[ERR_WHO_MAX + ERR_TEXT_MAX + 128];
+
+	(void)pthread_mutex_lock(&p->lock);
+	r.code = p->reason.code;
+	/* A reason of a peer's is named after it: it knows its name. */
+	if (strcmp(p->reason.who, sock_name(p->channel.peer)) == 0)
+		(void)snprintf(text, sizeof(text), "%s", p->reason.text);
+	else
+		(void)err_format(&p->reason, text, sizeof(text));
+	(void)pthread_mutex_unlock(&p->lock);
+	r.text = text;
+	r.text_len = strlen(text);
+	channel_put(&p->channel, wire_put_reason(channel_end(&p->channel),
+	    WIRE_ABORT, &r));
+	p->abort_put = true;
+}
+
+/* Whole frames, then ABORT if it is ours to say, then our end. */
+static enum sk_result
+step_end(struct party *p, enum party_end end, struct err *e)
+{
+	enum sk_result r;
+
+	r = channel_flush(&p->channel, e);
+	if (r != SK_OK)
+		return r;
+	if (end == PARTY_ABORTING && !p->abort_put && !p->mute) {
+		put_abort(p);
+		return SK_OK;
+	}
+	r = sock_shutdown_write(p->channel.peer, e);
+	return r == SK_OK ? SK_EOF : r;
+}
+
+static enum sk_result
+step_out_once(struct leg *leg, struct err *e)
+{
+	struct party *p = leg->owner;
+	const struct party_side *side = p->run.context;
+	enum party_end end = party_state(p);
+	enum sk_result r;
+
+	leg->waits = p->channel.peer;
+	leg->side = SK_OUT;
+	if (end != PARTY_GOING_ON)
+		return step_end(p, end, e);
+	/* What has begun to go out goes out. */
+	if (channel_pending(&p->channel) >= CHANNEL_BUFFER ||
+	    p->channel.out_start > 0)
+		return channel_flush(&p->channel, e);
+	r = side->produce(p->owner, e);
+	if (r == SK_ERROR && e->code != ERR_BROKEN) {
+		party_abort(p, e);
+		return SK_OK;
+	}
+	return r;
+}
+
+static enum sk_result
+step_out(struct leg *leg, struct err *e)
+{
+	enum sk_result r = SK_OK;
+	int i;
+
+	for (i = 0; i < STEPS && r == SK_OK; i++)
+		r = step_out_once(leg, e);
+	return r;
+}
+
+/*
+ * The kernel counts the time that the peer's window is closed, though the peer
+ * answers (tcp(7), TCP_USER_TIMEOUT): whoever is heard of has more of it.
+ */
+static void
+renew_patience(struct party *p)
+{
+	int64_t now = clock_now_ns();
+
+	if (p->config->silence_ns < 0 || now < p->renew_ns)
+		return;
+	p->renew_ns = now + clock_min_ns(CLOCK_SEC,
+	    p->config->silence_ns / KEEPALIVE_PARTS);
+	sock_set_patience(p->channel.peer, p->config->silence_ns,
+	    now - p->begin_ns);
+}
+
+/* After an abort, whatever still comes is of no use. */
+static enum sk_result
+step_in_once(struct leg *leg, struct err *e)
+{
+	struct party *p = leg->owner;
+	const struct party_side *side = p->run.context;
+	enum party_end end = party_state(p);
+	enum sk_result r;
+
+	leg->waits = p->channel.peer;
+	leg->side = SK_IN;
+	if (end == PARTY_ABORTING || end == PARTY_ABORTED) {
+		r = channel_discard(&p->channel, e);
+		if (r != SK_ERROR)
+			return r;
+		err_clear(e);
+		return SK_EOF;
+	}
+	r = side->receive(p->owner, e);
+	/* What the peer did wrong, or we could not do, is told to it. */
+	if (r == SK_ERROR && e->code != ERR_BROKEN) {
+		party_abort(p, e);
+		return SK_OK;
+	}
+	if (r == SK_OK)
+		renew_patience(p);
+	return r;
+}
+
+static enum sk_result
+step_in(struct leg *leg, struct err *e)
+{
+	enum sk_result r = SK_OK;
+	int i;
+
+	for (i = 0; i < STEPS && r == SK_OK; i++)
+		r = step_in_once(leg, e);
+	return r;
+}
+
+/* The judge. */
+
+static enum verdict
+judge_legs(struct party *p, int64_t now, int64_t *wake, struct err *e)
+{
+	enum party_end end = party_state(p);
+	bool aborts = end == PARTY_ABORTING || end == PARTY_ABORTED;
+	int64_t limit;
+
+	if (p->in.state == LEG_FAILED && !aborts) {
+		err_move(e, &p->in.err);
+		return VERDICT_FAIL;
+	}
+	if (p->out.state == LEG_FAILED && p->in.state == LEG_RUNNING) {
+		if (p->out_failed_ns == 0)
+			p->out_failed_ns = now;
+		limit = p->out_failed_ns + LAST_WORDS_MS * CLOCK_MS;
+		*wake = clock_min_ns(*wake, limit);
+		if (now < limit)
+			return VERDICT_GO_ON;
+	}
+	if (p->out.state == LEG_FAILED && !aborts) {
+		err_move(e, &p->out.err);
+		return VERDICT_FAIL;
+	}
+	if (p->in.state != LEG_RUNNING && p->out.state != LEG_RUNNING)
+		return VERDICT_FINISH;
+	if (end == PARTY_GOING_ON)
+		return VERDICT_GO_ON;
+	limit = p->end_ns + (is_greeted(p) ? ABORT_LIMIT_MS :
+	    FOREIGN_LIMIT_MS) * CLOCK_MS;
+	*wake = clock_min_ns(*wake, limit);
+	return now < limit ? VERDICT_GO_ON : VERDICT_FINISH;
+}
+
+static enum verdict
+judge(struct run *run, int64_t *wake_ns, struct err *e)
+{
+	struct party *p = run->owner;
+	const struct transfer_events *ev = &p->config->events;
+	int64_t now = clock_now_ns();
+	enum verdict v;
+
+	*wake_ns = p->config->deadline_ns;
+	if (ev->tick != NULL) {
+		if (now >= p->tick_ns) {
+			ev->tick(ev->context);
+			p->tick_ns = now + ev->tick_ns;
+		}
+		*wake_ns = clock_min_ns(*wake_ns, p->tick_ns);
+	}
+	v = judge_legs(p, now, wake_ns, e);
+	if (v == VERDICT_GO_ON && now >= p->config->deadline_ns) {
+		err_set(e, ERR_TIMEOUT, 0, sock_name(p->channel.peer),
+		    "the run has taken its --timeout");
+		return VERDICT_FAIL;
+	}
+	return v;
+}
+
+static void
+watched(const struct run *run, struct pollfd *fds)
+{
+	const struct party *p = run->owner;
+
+	fds[0] = (struct pollfd){ .fd = p->config->events.status_fd,
+	    .events = POLLIN };
+	fds[1] = (struct pollfd){ .fd = p->output_fd };
+}
+
+static void
+event(struct run *run, int fd, short revents)
+{
+	struct party *p = run->owner;
+	const struct transfer_events *ev = &p->config->events;
+	struct err e = { 0 };
+
+	if (fd == ev->status_fd) {
+		ev->asked(ev->context);
+		return;
+	}
+	if (fd != p->output_fd ||
+	    !(revents & (POLLERR | POLLHUP | POLLNVAL)))
+		return;
+	p->output_fd = -1;
+	err_set(&e, ERR_LOCAL, EPIPE, "standard output", "%s", "");
+	e.quiet = true;
+	party_abort(p, &e);
+	run->wake[0] = run->wake[1] = true;
+}
+
+/* From the beginning to the end. */
+
+static void
+init_leg(struct party *p, struct leg *leg,
+    enum sk_result (*step)(struct leg *, struct err *))
+{
+	leg->state = LEG_RUNNING;
+	leg->owner = p;
+	leg->step = step;
+}
+
+bool
+party_open(struct party *p, const struct party_side *side, void *owner,
+    const struct transfer_config *config, struct sock *peer,
+    struct transfer_status *status, struct transfer_result *result,
+    struct err *e)
+{
+	memset(p, 0, sizeof(*p));
+	p->owner = owner;
+	p->config = config;
+	p->status = status;
+	p->result = result;
+	p->output_fd = -1;
+	p->latch = (struct latch)LATCH_CLOSED;
+	(void)pthread_mutex_init(&p->lock, NULL);
+	init_leg(p, &p->in, step_in);
+	init_leg(p, &p->out, step_out);
+	if (!latch_open(&p->latch, e) ||
+	    !channel_open(&p->channel, peer, side->peer, e))
+		return false;
+	p->channel.silence_ns = party_greeting_ns(config);
+	p->bell = sock_bell(&p->latch, config->mode, e);
+	if (p->bell == NULL)
+		return false;
+	p->run = (struct run){ .mode = config->mode,
+	    .legs = { &p->in, &p->out }, .socks = { peer, p->bell },
+	    .owner = p, .context = side,
+	    .judge = judge, .watched = watched, .event = event };
+	p->begin_ns = clock_now_ns();
+	sock_set_deadline(peer, CLOCK_NEVER);
+	renew_patience(p);
+	return true;
+}
+
+static enum sk_result
+time_is_up(struct party *p, struct err *e)
+{
+	err_set(e, ERR_TIMEOUT, 0, sock_name(p->channel.peer),
+	    "silent for the --idle-timeout (%lld ms)",
+	    (long long)(p->config->silence_ns / CLOCK_MS));
+	return SK_ERROR;
+}
+
+enum sk_result
+party_run(struct party *p, struct err *e)
+{
+	enum sk_result r;
+
+	r = run_legs(&p->run, e);
+	if (r == SK_ERROR && e->code == ERR_TIMEOUT &&
+	    p->in.state == LEG_FAILED)
+		(void)time_is_up(p, e);
+	p->result->resumable = r == SK_ERROR && (e->code == ERR_BROKEN ||
+	    (e->code == ERR_TIMEOUT && p->in.state == LEG_FAILED));
+	run_release(&p->run);
+	if (r != SK_OK)
+		return r;
+	if (p->end == PARTY_DONE)
+		return party_outcome(p, e);
+	err_move(e, &p->reason);
+	return SK_ERROR;
+}
+
+void
+party_close(struct party *p, struct sock **peer)
+{
+	struct err e = { 0 };
+
+	/* There is nothing else to do meanwhile, whatever the mode. */
+	sock_set_mode(*peer, SK_BLOCKING);
+	sock_set_deadline(*peer, clock_now_ns() + ABORT_LIMIT_MS * CLOCK_MS);
+	if (p->in.state == LEG_ENDED && p->out.state == LEG_ENDED)
+		(void)sock_close(peer, &e);
+	sock_abort(peer);
+	sock_abort(&p->bell);
+	latch_close(&p->latch);
+	channel_close(&p->channel);
+	(void)pthread_mutex_destroy(&p->lock);
+	err_clear(&p->reason);
+	err_clear(&p->first);
+	err_clear(&e);
+}
+
+void
+transfer_status_init(struct transfer_status *s)
+{
+	memset(s, 0, sizeof(*s));
+	atomic_store(&s->total, TRANSFER_UNKNOWN);
+	(void)pthread_mutex_init(&s->lock, NULL);
+}
+
+void
+transfer_status_destroy(struct transfer_status *s)
+{
+	(void)pthread_mutex_destroy(&s->lock);
+}
+
+void
+transfer_status_name(struct transfer_status *s, char *name)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	(void)memcpy(name, s->name, sizeof(s->name));
+	(void)pthread_mutex_unlock(&s->lock);
+}

@@ -1,0 +1,396 @@
+#include "transfer/place_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	OPEN_DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+	OWNER_ALL = 0700,
+	MODE_BITS = 0777,
+};
+
+static bool
+fail(const char *name, int sys, const char *text, struct err *e)
+{
+	err_set(e, ERR_LOCAL, sys, name, "%s", text);
+	return false;
+}
+
+/* Opening. */
+
+/* PLACE_FILE: its directory is opened, its name kept. */
+static bool
+open_beside(struct place *p, const char *path, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	const char *base = slash != NULL ? slash + 1 : path;
+	char *dir;
+
+	if (*base == '\0' || strcmp(base, ".") == 0 ||
+	    strcmp(base, "..") == 0)
+		return fail(path, EISDIR, "", e);
+	if (strlen(base) > NAME_COMPONENT_MAX)
+		return fail(path, ENAMETOOLONG, "", e);
+	memcpy(p->file, base, strlen(base) + 1);
+	dir = slash == NULL ? strdup(".") :
+	    strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	if (dir == NULL)
+		return fail(path, ENOMEM, "", e);
+	p->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->dir == -1)
+		(void)fail(dir, errno, "", e);
+	free(dir);
+	return p->dir != -1;
+}
+
+static bool
+open_place(struct place *p, enum sk_mode mode, struct err *e)
+{
+	const char *path = p->config.path;
+
+	switch (p->config.kind) {
+	case PLACE_STDOUT:
+		p->out = sock_stdout(mode, e);
+		p->out_digest = p->out != NULL ? digest_new(e) : NULL;
+		return p->out_digest != NULL;
+	case PLACE_FILE:
+		return open_beside(p, path, e);
+	case PLACE_DIRECTORY:
+		p->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		return p->dir != -1 || fail(path, errno, "", e);
+	}
+	return false;
+}
+
+struct place *
+place_open(const struct place_config *config, enum sk_mode mode,
+    struct err *e)
+{
+	struct place *p = calloc(1, sizeof(*p));
+	int i;
+
+	if (p == NULL) {
+		err_no_memory(e);
+		return NULL;
+	}
+	p->config = *config;
+	p->dir = -1;
+	for (i = 0; i < PLACE_USES; i++)
+		p->parents[i].fd = -1;
+	p->umask = umask(0);
+	(void)umask(p->umask);
+	if (open_place(p, mode, e))
+		return p;
+	place_close(p);
+	return NULL;
+}
+
+static void
+forget_level(struct place *p)
+{
+	struct place_level *l = p->top;
+
+	p->top = l->above;
+	free(l->name);
+	free(l);
+}
+
+void
+place_forget(struct place *p)
+{
+	while (p->top != NULL)
+		forget_level(p);
+}
+
+void
+place_close(struct place *p)
+{
+	int i;
+
+	if (p == NULL)
+		return;
+	place_forget(p);
+	for (i = 0; i < PLACE_USES; i++)
+		if (p->parents[i].fd != -1)
+			(void)close(p->parents[i].fd);
+	if (p->dir != -1)
+		(void)close(p->dir);
+	sock_abort(&p->out);
+	digest_free(p->out_digest);
+	free(p);
+}
+
+struct sock *
+place_output(const struct place *p)
+{
+	return p->out;
+}
+
+bool
+place_admits(const struct place *p, enum wire_shape shape, struct err *e)
+{
+	const char *text = NULL;
+
+	switch (p->config.kind) {
+	case PLACE_STDOUT:
+		if (shape == WIRE_TREE)
+			text = "several files, or a directory, need "
+			    "--directory at the receiver";
+		else if (shape == WIRE_FILE && sock_is_terminal(p->out))
+			text = "the receiver's standard output is a terminal: "
+			    "it needs --output or --directory";
+		break;
+	case PLACE_FILE:
+		if (shape == WIRE_TREE)
+			text = "several files, or a directory, need "
+			    "--directory at the receiver, not --output";
+		break;
+	case PLACE_DIRECTORY:
+		if (shape == WIRE_STREAM)
+			text = "a stream has no name: it needs --output at "
+			    "the receiver, not --directory";
+		break;
+	}
+	if (text != NULL)
+		err_set(e, ERR_PEER, 0, "", "%s", text);
+	return text == NULL;
+}
+
+/* Looking up. */
+
+/* Open the directory path from what is open already. */
+static bool
+descend(struct place *p, struct place_parent *at, const char *path,
+    struct err *e)
+{
+	size_t known = strlen(at->path);
+	char part[NAME_COMPONENT_MAX + 1];
+	size_t len;
+	int fd;
+
+	/* Below the one that is open, or from the beginning. */
+	if (at->fd == -1 || strncmp(path, at->path, known) != 0 ||
+	    (known > 0 && path[known] != '/')) {
+		if (at->fd != -1)
+			(void)close(at->fd);
+		at->path[0] = '\0';
+		at->fd = fcntl(p->dir, F_DUPFD_CLOEXEC, 0);
+		if (at->fd == -1)
+			return fail(path, errno, "", e);
+		known = 0;
+	}
+	for (path += known; *path != '\0'; path += len) {
+		path += *path == '/';
+		len = strcspn(path, "/");
+		memcpy(part, path, len);
+		part[len] = '\0';
+		fd = openat(at->fd, part, OPEN_DIRECTORY);
+		if (fd == -1) {
+			known = strlen(at->path);
+			return fail(at->path, errno, part, e);
+		}
+		(void)close(at->fd);
+		at->fd = fd;
+		known = strlen(at->path);
+		(void)snprintf(at->path + known, sizeof(at->path) - known,
+		    "%s%s", known > 0 ? "/" : "", part);
+	}
+	return true;
+}
+
+/* The directory path itself; -1 with *e filled. */
+static int
+open_directory(struct place *p, enum place_use use, const char *path,
+    struct err *e)
+{
+	struct place_parent *at = &p->parents[use];
+
+	if (at->fd != -1 && strcmp(at->path, path) == 0)
+		return at->fd;
+	return descend(p, at, path, e) ? at->fd : -1;
+}
+
+int
+place_parent(struct place *p, enum place_use use, const char *name,
+    const char **base, struct err *e)
+{
+	char path[WIRE_NAME_MAX + 1];
+	const char *slash;
+
+	if (p->config.kind == PLACE_FILE) {
+		*base = p->file;
+		return p->dir;
+	}
+	slash = strrchr(name, '/');
+	if (slash == NULL) {
+		*base = name;
+		return p->dir;
+	}
+	*base = slash + 1;
+	memcpy(path, name, (size_t)(slash - name));
+	path[slash - name] = '\0';
+	return open_directory(p, use, path, e);
+}
+
+/* Directories and links. */
+
+/*
+ * A directory that is being filled can be written by us; place_leave gives it
+ * its mode.
+ */
+bool
+place_make_directory(struct place *p, const char *name,
+    const struct wire_offer *o, bool *made, struct err *e)
+{
+	const char *base;
+	int dir, fd;
+
+	dir = place_parent(p, FOR_OFFERS, name, &base, e);
+	if (dir == -1)
+		return false;
+	*made = mkdirat(dir, base, (o->mode & MODE_BITS) | OWNER_ALL) == 0;
+	if (*made)
+		return true;
+	if (errno != EEXIST)
+		return fail(name, errno, "", e);
+	fd = openat(dir, base, OPEN_DIRECTORY);
+	if (fd == -1)
+		return fail(name, ENOTDIR, "exists", e);
+	(void)close(fd);
+	return true;
+}
+
+/* Whether there is such a link already. */
+static bool
+is_link(int dir, const char *base, const char *target)
+{
+	char is[WIRE_NAME_MAX + 1];
+	ssize_t len = readlinkat(dir, base, is, sizeof(is));
+
+	return len > 0 && (size_t)len == strlen(target) &&
+	    memcmp(is, target, (size_t)len) == 0;
+}
+
+static bool
+replace_by_link(int dir, const char *base, const char *target)
+{
+	char partial[NAME_COMPONENT_MAX + 1];
+	struct stat st;
+
+	if (fstatat(dir, base, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)) {
+		errno = EEXIST;
+		return false;
+	}
+	name_partial(base, partial);
+	(void)unlinkat(dir, partial, 0);
+	return symlinkat(target, dir, partial) == 0 &&
+	    renameat(dir, partial, dir, base) == 0;
+}
+
+bool
+place_make_link(struct place *p, const char *name, const char *target,
+    const struct wire_offer *o, struct err *e)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
+	    { .tv_sec = o->mtime_s, .tv_nsec = (long)o->mtime_ns } };
+	const char *base;
+	bool made;
+	int dir;
+
+	dir = place_parent(p, FOR_OFFERS, name, &base, e);
+	if (dir == -1)
+		return false;
+	made = symlinkat(target, dir, base) == 0;
+	if (!made && errno == EEXIST) {
+		if (is_link(dir, base, target))
+			return true;
+		made = p->config.force && replace_by_link(dir, base, target);
+		if (!made && errno == EEXIST)
+			return fail(name, 0,
+			    "exists; use --force to replace it", e);
+	}
+	if (!made)
+		return fail(name, errno, "", e);
+	(void)utimensat(dir, base, times, AT_SYMLINK_NOFOLLOW);
+	return true;
+}
+
+/* Leaving directories. */
+
+static bool
+finish_level(struct place *p, struct err *e)
+{
+	const struct place_times *t = &p->top->times;
+	const char *name = p->top->name;
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
+	    { .tv_sec = t->mtime_s, .tv_nsec = (long)t->mtime_ns } };
+	mode_t is;
+	struct stat st;
+	int fd;
+
+	fd = open_directory(p, FOR_DATA, name, e);
+	if (fd == -1)
+		return false;
+	if (fstat(fd, &st) != 0)
+		return fail(name, errno, "", e);
+	/*
+	 * One that was there keeps its mode, unless it has just the one that
+	 * a transfer that broke has given it.
+	 */
+	is = st.st_mode & MODE_BITS;
+	if (is != t->mode && (t->made ||
+	    is == ((t->mode | OWNER_ALL) & ~p->umask)) &&
+	    fchmod(fd, t->mode) != 0)
+		return fail(name, errno, "", e);
+	if (p->config.fsync && fsync(fd) != 0)
+		return fail(name, errno, "", e);
+	(void)futimens(fd, times);
+	return true;
+}
+
+static bool
+is_inside(const char *name, const char *directory)
+{
+	size_t len = strlen(directory);
+
+	return strncmp(name, directory, len) == 0 && name[len] == '/';
+}
+
+bool
+place_enter(struct place *p, const char *name,
+    const struct place_times *times, struct err *e)
+{
+	struct place_level *l = calloc(1, sizeof(*l));
+
+	if (l == NULL || (l->name = strdup(name)) == NULL) {
+		free(l);
+		return fail(name, ENOMEM, "", e);
+	}
+	l->times = *times;
+	l->times.mode &= MODE_BITS;
+	l->above = p->top;
+	p->top = l;
+	return true;
+}
+
+bool
+place_leave(struct place *p, const char *name, struct err *e)
+{
+	bool ok = true;
+
+	while (p->top != NULL &&
+	    (name == NULL || !is_inside(name, p->top->name))) {
+		ok = finish_level(p, e) && ok;
+		forget_level(p);
+	}
+	if (name == NULL && p->config.fsync && p->dir != -1 &&
+	    fsync(p->dir) != 0)
+		return fail(p->config.path, errno, "", e);
+	return ok;
+}

@@ -136,7 +136,7 @@ channel_next(struct channel *c, struct frame *f, struct err *e)
 	    (r = gather(c, WIRE_HEADER + h.length, e)) != SK_OK)
 		return r;
 	header = c->in + c->in_start;
-	if (!wire_check(header, &h, header + WIRE_HEADER))
+	if (!wire_check(&h, header + WIRE_HEADER))
 		return damaged(c, e);
 	c->in_start += WIRE_HEADER;
 	if (h.type == WIRE_DATA) {

@@ -47,7 +47,7 @@ struct receiver {
 
 	/* Of the in leg. */
 	enum phase phase;
-	bool single;		/* one file or stream, and no tree */
+	enum wire_shape shape;
 	struct item items[WIRE_WINDOW];
 	uint64_t head, tail;	/* the oldest unfinished, and behind the last */
 	uint64_t zeros_left;	/* of a hole */
@@ -249,9 +249,7 @@ add_item(struct receiver *v, const struct wire_offer *o,
 static bool
 is_welcome(struct receiver *v, const struct wire_offer *o, struct err *why)
 {
-	bool nameless = o->kind == WIRE_KIND_STREAM && o->name_len == 0 &&
-	    v->single;
-	const char *fault = nameless ? NULL :
+	const char *fault = v->shape == WIRE_STREAM ? NULL :
 	    name_fault(o->name, o->name_len);
 	char name[ERR_WHO_MAX];
 
@@ -282,6 +280,23 @@ make(struct receiver *v, struct item *item, const struct wire_offer *o,
 	return place_make_link(v->place, item->name, target, o, why);
 }
 
+/* Whether it is one of what the sender has announced. */
+static bool
+is_announced(const struct receiver *v, const struct wire_offer *o)
+{
+	switch (v->shape) {
+	case WIRE_STREAM:
+		return v->tail == 0 && o->kind == WIRE_KIND_STREAM &&
+		    o->name_len == 0;
+	case WIRE_FILE:
+		return v->tail == 0 && (o->kind == WIRE_KIND_STREAM ||
+		    o->kind == WIRE_KIND_FILE);
+	case WIRE_TREE:
+		break;
+	}
+	return true;
+}
+
 static enum sk_result
 take_offer(struct receiver *v, const struct frame *f, struct err *e)
 {
@@ -292,7 +307,7 @@ take_offer(struct receiver *v, const struct frame *f, struct err *e)
 	bool welcome;
 
 	if (!wire_get_offer(f->payload, f->len, &o) ||
-	    v->tail - v->head == WIRE_WINDOW)
+	    v->tail - v->head == WIRE_WINDOW || !is_announced(v, &o))
 		return party_unexpected(&v->party, e);
 	if (!add_item(v, &o, f, e))
 		return SK_ERROR;
@@ -560,7 +575,7 @@ take_begin(struct receiver *v, const struct frame *f, struct err *e)
 		return SK_ERROR;
 	atomic_store(&v->party.status->total, begin.bytes);
 	v->phase = TAKING;
-	v->single = begin.shape != WIRE_TREE;
+	v->shape = begin.shape;
 	return say(v, &go, e) ? SK_OK : SK_ERROR;
 }
 
@@ -573,7 +588,7 @@ fill_result(struct receiver *v)
 	result->files = atomic_load(&status->files);
 	result->bytes = v->taken;
 	result->there = atomic_load(&status->there);
-	memcpy(result->digest, v->single ? v->last : v->chain, DIGEST_SIZE);
+	memcpy(result->digest, v->shape == WIRE_TREE ? v->chain : v->last, DIGEST_SIZE);
 }
 
 static enum sk_result

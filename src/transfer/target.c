@@ -103,6 +103,18 @@ find_partial(struct target *t, int dir, const char *partial, struct err *e)
 	return false;
 }
 
+/* An unused partial file is let go of. Returns true. */
+static bool
+release_partial(struct target *t)
+{
+	if (t->fd != -1)
+		(void)close(t->fd);
+	t->fd = -1;
+	t->partial = false;
+	t->there = 0;
+	return true;
+}
+
 /*
  * What has the final name already. Only a file (or a link, which is not
  * followed) is ever replaced, and only with --force; one of the same size may
@@ -115,8 +127,11 @@ find_final(struct target *t, int dir, const char *base, struct err *e)
 
 	if (fstatat(dir, base, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return errno == ENOENT || fail(t, errno, "", e);
+	/* To replace it is under way already. */
+	if (S_ISREG(st.st_mode) && t->there > 0 && t->place->config.force)
+		return true;
 	if (S_ISREG(st.st_mode) && !t->stream &&
-	    (uint64_t)st.st_size == t->size)
+	    (uint64_t)st.st_size == t->size && release_partial(t))
 		t->fd = openat(dir, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
 		    O_CLOEXEC);
 	if (t->fd != -1) {
@@ -175,8 +190,9 @@ find(struct target *t, const struct wire_offer *o, struct err *e)
 	if (t->place->out != NULL)
 		return find_output(t, o, e);
 	dir = locate(t, FOR_OFFERS, &base, partial, e);
-	if (dir == -1 || !find_final(t, dir, base, e) ||
-	    (!t->final && !find_partial(t, dir, partial, e)) ||
+	/* What was begun goes on; it may be about to replace a final one. */
+	if (dir == -1 || !find_partial(t, dir, partial, e) ||
+	    !find_final(t, dir, base, e) ||
 	    !has_space(t, dir, o->stored, e))
 		return false;
 	t->digest = digest_new(e);
@@ -311,6 +327,11 @@ make_partial(struct target *t, struct err *e)
 	dir = locate(t, FOR_DATA, &base, partial, e);
 	if (dir == -1)
 		return false;
+	/* One that is there was looked at before, and not used. */
+	if (!find_partial(t, dir, partial, e))
+		return false;
+	if (t->fd != -1)
+		return ftruncate(t->fd, 0) == 0 || fail(t, errno, "", e);
 	t->fd = openat(dir, partial, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW |
 	    O_CLOEXEC, t->mode | OWNER_READ_WRITE);
 	if (t->fd == -1)
@@ -327,7 +348,8 @@ target_begin(struct target *t, uint64_t offset, struct err *e)
 	if (t->out != NULL)
 		return offset == t->pos || fail(t, 0, "what was written to "
 		    "standard output is not what is sent now", e);
-	if (offset > 0)
+	/* Of an empty one, nothing is there and nothing is to come. */
+	if (offset > 0 || (t->final && t->size == 0))
 		return true;
 	digest_reset(t->digest);
 	t->pos = 0;

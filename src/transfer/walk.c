@@ -379,7 +379,7 @@ is_unique(char *const *operands, size_t i, struct err *e)
 	const char *a = operands[i] + base_name(operands[i]), *b;
 	size_t j, len = strcspn(a, "/");
 
-	if (is_nameless(a) && strcmp(operands[i], "-") != 0)
+	if (is_nameless(a))
 		return true;
 	for (j = 0; j < i; j++) {
 		b = operands[j] + base_name(operands[j]);
@@ -408,10 +408,17 @@ walk_shape(char *const *operands, enum wire_shape *shape, struct err *e)
 	struct stat st = { 0 };
 	size_t i;
 
-	for (i = 0; operands[i] != NULL; i++)
+	for (i = 0; operands[i] != NULL; i++) {
+		if (strcmp(operands[i], "-") == 0 &&
+		    (i > 0 || operands[1] != NULL)) {
+			err_set(e, ERR_USAGE, 0, "",
+			    "standard input cannot be one of several");
+			return false;
+		}
 		if (!is_present(operands[i], &st, e) ||
 		    !is_unique(operands, i, e))
 			return false;
+	}
 	if (i > 1 || S_ISDIR(st.st_mode))
 		*shape = WIRE_TREE;
 	else if (strcmp(operands[0], "-") == 0)

@@ -4,7 +4,7 @@
 
 enum {
 	MAGIC_SIZE = 8,
-	CHECKED = 8,		/* bytes of a header that its check covers */
+	CHECKED = 12,		/* bytes of a header that its check covers */
 	NUMBER = 8,
 	MODE_MAX = 07777,
 	NANOSECONDS = 1000000000,
@@ -126,18 +126,32 @@ wire_get_preamble(const unsigned char *buf, struct wire_preamble *p)
 
 /* Frames. */
 
+/* XXH3-64, its lower half. */
+static uint32_t
+check(const unsigned char *bytes, size_t len)
+{
+	return (uint32_t)digest_check(bytes, len);
+}
+
+static void
+put_header(unsigned char *buf, enum wire_type type, size_t length,
+    uint32_t payload_check)
+{
+	unsigned char *p;
+
+	p = put(buf, (uint64_t)type << 24, 4);
+	p = put(p, length, 4);
+	p = put(p, payload_check, 4);
+	(void)put(p, check(buf, CHECKED), 4);
+}
+
 /* The header in front of a payload that ends at end; the size of both. */
 static size_t
 finish(unsigned char *buf, enum wire_type type, const unsigned char *end)
 {
 	size_t length = (size_t)(end - buf) - WIRE_HEADER;
-	unsigned char checked[CHECKED + WIRE_CONTROL_MAX];
 
-	(void)put(put(buf, (uint64_t)type << 24, 4), length, 4);
-	/* The check lies between what it covers. */
-	memcpy(checked, buf, CHECKED);
-	memcpy(checked + CHECKED, buf + WIRE_HEADER, length);
-	(void)put(buf + CHECKED, digest_check(checked, CHECKED + length), 8);
+	put_header(buf, type, length, check(buf + WIRE_HEADER, length));
 	return WIRE_HEADER + length;
 }
 
@@ -245,8 +259,7 @@ wire_put_reason(unsigned char *buf, enum wire_type type,
 void
 wire_put_data_header(unsigned char *buf, uint32_t length)
 {
-	(void)put(put(buf, (uint64_t)WIRE_DATA << 24, 4), length, 4);
-	(void)put(buf + CHECKED, digest_check(buf, CHECKED), 8);
+	put_header(buf, WIRE_DATA, length, 0);
 }
 
 bool
@@ -261,7 +274,9 @@ wire_get_header(const unsigned char *buf, enum wire_role from,
 	if (get(&p, 3) != 0)
 		return false;
 	h->length = (uint32_t)get(&p, 4);
-	h->check = get(&p, 8);
+	h->check = (uint32_t)get(&p, 4);
+	if (get(&p, 4) != check(buf, CHECKED))
+		return false;
 	for (i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
 		if (rules[i].type == h->type)
 			return (rules[i].from & side) != 0 &&
@@ -271,27 +286,32 @@ wire_get_header(const unsigned char *buf, enum wire_role from,
 }
 
 bool
-wire_check(const unsigned char *header, const struct wire_header *h,
-    const unsigned char *payload)
+wire_check(const struct wire_header *h, const unsigned char *payload)
 {
-	unsigned char checked[CHECKED + WIRE_CONTROL_MAX];
-	size_t length = h->type == WIRE_DATA ? 0 : h->length;
-
-	memcpy(checked, header, CHECKED);
-	if (length > 0)
-		memcpy(checked + CHECKED, payload, length);
-	return digest_check(checked, CHECKED + length) == h->check;
+	return h->type == WIRE_DATA ? h->check == 0 :
+	    check(payload, h->length) == h->check;
 }
 
 /* Payloads. */
 
+/* A size or count: a number that also fits off_t; or unknown. */
+static bool
+get_size(const unsigned char **p, uint64_t *size)
+{
+	*size = get(p, NUMBER);
+	return *size <= INT64_MAX;
+}
+
+static bool
+get_size_or_unknown(const unsigned char **p, uint64_t *size)
+{
+	return get_size(p, size) || *size == WIRE_UNKNOWN;
+}
+
 bool
 wire_get_number(const unsigned char *p, size_t len, uint64_t *number)
 {
-	if (len != NUMBER)
-		return false;
-	*number = get(&p, NUMBER);
-	return *number <= INT64_MAX;
+	return len == NUMBER && get_size(&p, number);
 }
 
 bool
@@ -300,9 +320,9 @@ wire_get_begin(const unsigned char *p, size_t len, struct wire_begin *b)
 	if (len != 1 + 2 * NUMBER)
 		return false;
 	b->shape = (enum wire_shape)get(&p, 1);
-	b->entries = get(&p, NUMBER);
-	b->bytes = get(&p, NUMBER);
-	return b->shape >= WIRE_STREAM && b->shape <= WIRE_TREE;
+	return get_size_or_unknown(&p, &b->entries) &&
+	    get_size_or_unknown(&p, &b->bytes) && b->shape >= WIRE_STREAM &&
+	    b->shape <= WIRE_TREE;
 }
 
 /* Whether kind, sizes and lengths go together. */
@@ -315,9 +335,14 @@ is_consistent(const struct wire_offer *o)
 	    o->mode > MODE_MAX || o->mtime_ns >= NANOSECONDS ||
 	    o->name_len > WIRE_NAME_MAX || o->target_len > WIRE_NAME_MAX)
 		return false;
-	if (o->kind == WIRE_KIND_STREAM && o->size != WIRE_UNKNOWN)
+	if (o->kind == WIRE_KIND_STREAM && (o->size != WIRE_UNKNOWN ||
+	    o->stored != WIRE_UNKNOWN))
 		return false;
-	if (o->kind != WIRE_KIND_STREAM && o->size > INT64_MAX)
+	if (o->kind == WIRE_KIND_FILE && (o->size > INT64_MAX ||
+	    o->stored > o->size))
+		return false;
+	if ((link || o->kind == WIRE_KIND_DIRECTORY) &&
+	    (o->size != 0 || o->stored != 0))
 		return false;
 	return link == (o->target_len > 0);
 }
@@ -349,7 +374,8 @@ wire_get_close(const unsigned char *p, size_t len, struct wire_close *c)
 {
 	if (len != NUMBER + DIGEST_SIZE)
 		return false;
-	c->size = get(&p, NUMBER);
+	if (!get_size(&p, &c->size))
+		return false;
 	get_digest(&p, c->digest);
 	return true;
 }
@@ -359,10 +385,9 @@ wire_get_end(const unsigned char *p, size_t len, struct wire_end *end)
 {
 	if (len != 4 * NUMBER + DIGEST_SIZE)
 		return false;
-	end->entries = get(&p, NUMBER);
-	end->bytes = get(&p, NUMBER);
-	end->failed = get(&p, NUMBER);
-	end->missing = get(&p, NUMBER);
+	if (!get_size(&p, &end->entries) || !get_size(&p, &end->bytes) ||
+	    !get_size(&p, &end->failed) || !get_size(&p, &end->missing))
+		return false;
 	get_digest(&p, end->digest);
 	return true;
 }
@@ -372,9 +397,7 @@ wire_get_confirm(const unsigned char *p, size_t len, struct wire_confirm *c)
 {
 	if (len != 2 * NUMBER)
 		return false;
-	c->entries = get(&p, NUMBER);
-	c->bytes = get(&p, NUMBER);
-	return true;
+	return get_size(&p, &c->entries) && get_size(&p, &c->bytes);
 }
 
 bool
@@ -382,8 +405,8 @@ wire_get_verdict(const unsigned char *p, size_t len, struct wire_verdict *v)
 {
 	if (len != 2 * NUMBER + DIGEST_SIZE)
 		return false;
-	v->entries = get(&p, NUMBER);
-	v->failed = get(&p, NUMBER);
+	if (!get_size(&p, &v->entries) || !get_size(&p, &v->failed))
+		return false;
 	get_digest(&p, v->digest);
 	return true;
 }
@@ -396,7 +419,9 @@ wire_get_reason(const unsigned char *p, size_t len, enum wire_type type,
 
 	if (len < fixed || len - fixed > WIRE_TEXT_MAX)
 		return false;
-	r->entry = type == WIRE_FAILED ? get(&p, NUMBER) : 0;
+	r->entry = 0;
+	if (type == WIRE_FAILED && !get_size(&p, &r->entry))
+		return false;
 	r->code = (unsigned)get(&p, 1);
 	r->text = (const char *)p;
 	r->text_len = len - fixed;

@@ -12,8 +12,9 @@
  * reads or writes a socket. Numbers are in network byte order (big-endian).
  *
  * Each side begins with a preamble of 24 bytes, the receiver first. What
- * follows are frames: a header of 16 bytes and a payload. The check of a header
- * covers its first 8 bytes and, but for DATA, the payload.
+ * follows are frames: a header of 16 bytes and a payload. A header has a check
+ * of the payload (not of DATA) and one of itself, so that a length can be
+ * believed before the payload has come.
  */
 enum {
 	WIRE_VERSION = 1,
@@ -81,7 +82,7 @@ struct wire_preamble {
 struct wire_header {
 	enum wire_type type;
 	uint32_t length;	/* of the payload */
-	uint64_t check;
+	uint32_t check;		/* of the payload */
 };
 
 struct wire_begin {
@@ -167,14 +168,13 @@ size_t wire_put_reason(unsigned char *buf, enum wire_type type,
 void wire_put_data_header(unsigned char *buf, uint32_t length);
 
 /*
- * Look at a header that has come from a role: false if its type is not one of
- * that role, its length is not one of that type, or a reserved byte is set.
- * wire_check then compares the check; payload is not used for DATA.
+ * Look at a header that has come from a role: false if it is damaged, its type
+ * is not one of that role, its length is not one of that type, or a reserved
+ * byte is set. wire_check then compares the payload, but for DATA.
  */
 bool wire_get_header(const unsigned char *buf, enum wire_role from,
     struct wire_header *h);
-bool wire_check(const unsigned char *header, const struct wire_header *h,
-    const unsigned char *payload);
+bool wire_check(const struct wire_header *h, const unsigned char *payload);
 
 /*
  * Take a payload of len bytes apart; pointers point into it. False if its

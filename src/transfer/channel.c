@@ -5,13 +5,19 @@
 
 #include "base/clock.h"
 
+enum {
+	PAGES_SIZE = (CHANNEL_START + CHANNEL_ROOM + CHANNEL_PAGE - 1) /
+	    CHANNEL_PAGE * CHANNEL_PAGE,
+};
+
 bool
 channel_open(struct channel *c, struct sock *peer, enum wire_role from,
     struct err *e)
 {
 	*c = (struct channel){ .peer = peer, .from = from, .silence_ns = -1 };
-	c->in = malloc(CHANNEL_ROOM);
-	c->out = malloc(CHANNEL_ROOM);
+	c->in = aligned_alloc(CHANNEL_PAGE, PAGES_SIZE);
+	c->out = aligned_alloc(CHANNEL_PAGE, PAGES_SIZE);
+	c->out_start = c->out_end = CHANNEL_START;
 	c->sent_ns = clock_now_ns();
 	if (c->in == NULL || c->out == NULL) {
 		err_no_memory(e);
@@ -28,27 +34,41 @@ channel_close(struct channel *c)
 	c->in = c->out = NULL;
 }
 
-/* Receive more behind what is there. */
+/* Receive up to max bytes more behind what is there. */
 static enum sk_result
-fill(struct channel *c, struct err *e)
+fill(struct channel *c, size_t max, struct err *e)
 {
 	enum sk_result r;
 	size_t got;
 
-	if (c->in_start > 0) {
-		memmove(c->in, c->in + c->in_start, c->in_end - c->in_start);
-		c->in_end -= c->in_start;
-		c->in_start = 0;
-	}
 	if (!c->waiting)
 		sock_set_side_deadline(c->peer, SK_IN, c->silence_ns < 0 ?
 		    CLOCK_NEVER : clock_after_ns(clock_now_ns(),
 		    c->silence_ns));
-	r = sock_recv(c->peer, c->in + c->in_end, CHANNEL_BUFFER - c->in_end,
-	    &got, e);
+	r = sock_recv(c->peer, c->in + c->in_end, max, &got, e);
 	c->waiting = r != SK_OK;
 	c->in_end += got;
 	return r;
+}
+
+/* The same for frames: what is there goes to the front. */
+static enum sk_result
+fill_frames(struct channel *c, struct err *e)
+{
+	memmove(c->in, c->in + c->in_start, c->in_end - c->in_start);
+	c->in_end -= c->in_start;
+	c->in_start = 0;
+	return fill(c, CHANNEL_BUFFER - c->in_end, e);
+}
+
+/* The same for the content of a DATA frame, and the header behind it. */
+static enum sk_result
+fill_data(struct channel *c, struct err *e)
+{
+	size_t max = c->data_left + WIRE_HEADER;
+
+	c->in_start = c->in_end = c->data_taken % CHANNEL_PAGE;
+	return fill(c, max < CHANNEL_BUFFER ? max : CHANNEL_BUFFER, e);
 }
 
 static enum sk_result
@@ -78,7 +98,7 @@ channel_greeting(struct channel *c, struct wire_preamble *p, struct err *e)
 	while ((len = c->in_end - c->in_start) < WIRE_PREAMBLE) {
 		if (!wire_is_preamble(in, len, c->from))
 			return foreign(c, e);
-		r = fill(c, e);
+		r = fill_frames(c, e);
 		if (r == SK_EOF)
 			return foreign(c, e);
 		if (r != SK_OK)
@@ -97,7 +117,7 @@ next_piece(struct channel *c, struct frame *f, struct err *e)
 {
 	enum sk_result r;
 
-	if (c->in_start == c->in_end && (r = fill(c, e)) != SK_OK)
+	if (c->in_start == c->in_end && (r = fill_data(c, e)) != SK_OK)
 		return r;
 	f->type = WIRE_DATA;
 	f->payload = c->in + c->in_start;
@@ -114,7 +134,7 @@ gather(struct channel *c, size_t size, struct err *e)
 	enum sk_result r;
 
 	while (c->in_end - c->in_start < size)
-		if ((r = fill(c, e)) != SK_OK)
+		if ((r = fill_frames(c, e)) != SK_OK)
 			return r;
 	return SK_OK;
 }
@@ -141,6 +161,7 @@ channel_next(struct channel *c, struct frame *f, struct err *e)
 	c->in_start += WIRE_HEADER;
 	if (h.type == WIRE_DATA) {
 		c->data_left = h.length;
+		c->data_taken = 0;
 		return next_piece(c, f, e);
 	}
 	f->type = h.type;
@@ -155,19 +176,26 @@ channel_take(struct channel *c, size_t len)
 {
 	c->in_start += len;
 	c->data_left -= (uint32_t)len;
+	c->data_taken += (uint32_t)len;
 }
 
 enum sk_result
 channel_discard(struct channel *c, struct err *e)
 {
 	c->in_start = c->in_end = 0;
-	return fill(c, e);
+	return fill(c, CHANNEL_BUFFER, e);
 }
 
 size_t
 channel_pending(const struct channel *c)
 {
 	return c->out_end - c->out_start;
+}
+
+bool
+channel_is_going_out(const struct channel *c)
+{
+	return c->out_start > CHANNEL_START;
 }
 
 unsigned char *
@@ -196,6 +224,6 @@ channel_flush(struct channel *c, struct err *e)
 		c->out_start += put;
 		c->sent_ns = clock_now_ns();
 	}
-	c->out_start = c->out_end = 0;
+	c->out_start = c->out_end = CHANNEL_START;
 	return SK_OK;
 }

@@ -12,19 +12,26 @@ enum {
 	CHANNEL_BUFFER = 256 * 1024,
 	/* Room for one more frame of control behind that. */
 	CHANNEL_ROOM = CHANNEL_BUFFER + WIRE_HEADER + WIRE_CONTROL_MAX,
+	/*
+	 * Content is copied faster if it begins at a page in memory where it
+	 * does in the file: its header stands in front of that.
+	 */
+	CHANNEL_PAGE = 4096,
+	CHANNEL_START = CHANNEL_PAGE - WIRE_HEADER,
 };
 
 struct channel {
 	struct sock *peer;
 	enum wire_role from;	/* the role of the peer */
 
-	unsigned char *in;	/* malloc, CHANNEL_ROOM */
+	unsigned char *in;	/* malloc, of whole pages */
 	size_t in_start, in_end;
 	uint32_t data_left;	/* of the DATA frame that is under way */
+	uint32_t data_taken;	/* of the same */
 	int64_t silence_ns;	/* how long to wait for the peer; or -1 */
 	bool waiting;		/* the deadline stands for this wait */
 
-	unsigned char *out;	/* malloc, CHANNEL_ROOM */
+	unsigned char *out;	/* malloc, of whole pages */
 	size_t out_start, out_end;
 	int64_t sent_ns;	/* when something was sent last */
 };
@@ -58,8 +65,9 @@ void channel_take(struct channel *c, size_t len);
 /* Receive and drop: SK_EOF, or another result that is not SK_OK. */
 enum sk_result channel_discard(struct channel *c, struct err *e);
 
-/* What was put and not sent yet. */
+/* What was put and not sent yet; and whether some of it is out already. */
 size_t channel_pending(const struct channel *c);
+bool channel_is_going_out(const struct channel *c);
 
 /*
  * Where the next frame is to be put, once fewer than CHANNEL_BUFFER bytes are

@@ -296,7 +296,7 @@ step_out_once(struct leg *leg, struct err *e)
 		return step_end(p, end, e);
 	/* What has begun to go out goes out. */
 	if (channel_pending(&p->channel) >= CHANNEL_BUFFER ||
-	    p->channel.out_start > 0)
+	    channel_is_going_out(&p->channel))
 		return channel_flush(&p->channel, e);
 	r = side->produce(p->owner, e);
 	if (r == SK_ERROR && e->code != ERR_BROKEN) {

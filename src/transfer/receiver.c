@@ -704,7 +704,7 @@ static void
 take_queue(struct receiver *v)
 {
 	struct channel *c = &v->party.channel;
-	size_t room = CHANNEL_ROOM - channel_pending(c), len;
+	size_t room = CHANNEL_BUFFER - channel_pending(c), len;
 
 	(void)pthread_mutex_lock(&v->party.lock);
 	len = v->queued < room ? v->queued : room;

@@ -1,244 +1,51 @@
-/* The sending side of a transfer. */
+/* The sending side of a transfer: what is offered, the beginning, the end. */
+#include "transfer/sender_impl.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "transfer/party.h"
-#include "transfer/source.h"
-#include "transfer/walk.h"
 
-enum {
-	/* Of content in one DATA frame. */
-	CHUNK = CHANNEL_BUFFER - WIRE_HEADER,
-	CHECK_STEP = 1024 * 1024,
-};
-
-enum answer {
-	ANSWER_NONE,
-	ANSWER_TAKE,
-	ANSWER_HAVE,
-	ANSWER_REFUSE,
-};
-
-/* An entry that is offered and not finished. */
-struct item {
-	struct entry entry;
-	unsigned char offer[DIGEST_SIZE];
-	/* What the receiver said, under party.lock. */
-	enum answer answer;
-	uint64_t there;
-	bool checked;
-	unsigned char check[DIGEST_SIZE];
-};
-
-enum phase {
-	AWAIT_PREAMBLE,
-	AWAIT_GO,
-	SENDING,		/* offers, and the data of the oldest */
-	CHECKING,		/* ...digesting what the receiver has of it */
-	READING,		/* ...a file */
-	DROPPING,		/* ...which cannot be sent */
-	STREAMING,		/* ...a stream */
-	AWAIT_VERDICT,
-	LEAVING,
-};
-
-struct sender {
-	struct party party;
-	char *const *operands;
-	enum wire_shape shape;
-
-	/* Shared, under party.lock. */
-	struct item items[WIRE_WINDOW];
-	uint64_t head, tail;	/* the oldest unfinished, and behind the last */
-	uint64_t answered;	/* of them */
-	uint64_t next_check;	/* the first that may still get a CHECK */
-	bool go;		/* the receiver has said so */
-	bool has_verdict;
-	struct wire_verdict verdict;
-
-	/* Of the out leg. */
-	enum phase phase;
-	struct walk *walk;
-	bool walked;		/* all entries are offered */
-	struct source source;
-	struct sock *stream;
-	char *stream_paths[2];
-	uint64_t stream_size;
-	struct wire_end end;
-	unsigned char last[DIGEST_SIZE];	/* of the last file */
-	uint64_t entries, bytes;	/* to announce; WIRE_UNKNOWN */
-	struct err why;		/* of DROPPING */
-};
-
-static struct item *
-item_at(struct sender *s, uint64_t i)
+struct item *
+sender_item(struct sender *s, uint64_t i)
 {
 	return &s->items[i % WIRE_WINDOW];
 }
 
-static bool
-is_file(const struct item *item)
+bool
+sender_is_file(const struct item *item)
 {
 	return item->entry.kind == WIRE_KIND_FILE ||
 	    item->entry.kind == WIRE_KIND_STREAM;
 }
 
-static void
-lock(struct sender *s)
+void
+sender_lock(struct sender *s)
 {
 	(void)pthread_mutex_lock(&s->party.lock);
 }
 
-static void
-unlock(struct sender *s)
+void
+sender_unlock(struct sender *s)
 {
 	(void)pthread_mutex_unlock(&s->party.lock);
 }
 
-/* The in leg: what the receiver says. */
-
-/* The answer to the oldest offer without one. The lock is held. */
-static bool
-take_answer(struct sender *s, const struct frame *f)
-{
-	struct item *item = item_at(s, s->answered);
-	struct wire_reason reason;
-	struct err why = { 0 };
-
-	if (s->answered == s->tail)
-		return false;
-	if (f->type == WIRE_REFUSE) {
-		if (!wire_get_reason(f->payload, f->len, f->type, &reason))
-			return false;
-		item->answer = ANSWER_REFUSE;
-		party_peer_reason(&s->party, &reason, "refused", &why);
-		unlock(s);
-		party_entry_failed(&s->party, &why);
-		lock(s);
-	} else {
-		if (!wire_get_number(f->payload, f->len, &item->there) ||
-		    (item->there > 0 && (!is_file(item) ||
-		    item->there > item->entry.size)))
-			return false;
-		item->answer = f->type == WIRE_HAVE ? ANSWER_HAVE :
-		    ANSWER_TAKE;
-	}
-	s->answered++;
-	return true;
-}
-
-/* CHECKs come in the order of the entries of which something is there. */
-static bool
-take_check(struct sender *s, const struct frame *f)
-{
-	struct item *item;
-
-	for (; s->next_check < s->answered; s->next_check++) {
-		item = item_at(s, s->next_check);
-		if (s->next_check < s->head || item->there == 0)
-			continue;
-		s->next_check++;
-		item->checked = true;
-		memcpy(item->check, f->payload, DIGEST_SIZE);
-		return true;
-	}
-	return false;
-}
-
-static bool
-take_failed(struct sender *s, const struct frame *f)
-{
-	struct wire_reason reason;
-	struct err why = { 0 };
-
-	if (!wire_get_reason(f->payload, f->len, f->type, &reason))
-		return false;
-	party_peer_reason(&s->party, &reason, "did not arrive", &why);
-	party_entry_failed(&s->party, &why);
-	return true;
-}
-
-static bool
-take_confirm(struct sender *s, const struct frame *f)
-{
-	struct transfer_status *status = s->party.status;
-	struct wire_confirm c;
-
-	if (!wire_get_confirm(f->payload, f->len, &c))
-		return false;
-	atomic_store(&status->bytes, c.bytes);
-	atomic_store(&status->entries, c.entries);
-	return true;
-}
-
-/* False: it has no place here, or does not make sense. */
-static bool
-take(struct sender *s, const struct frame *f)
-{
-	bool ok = false;
-
-	if (f->type == WIRE_KEEPALIVE)
-		return true;
-	if (f->type == WIRE_CONFIRM)
-		return take_confirm(s, f);
-	if (f->type == WIRE_FAILED)
-		return take_failed(s, f);
-	lock(s);
-	if (f->type == WIRE_GO) {
-		ok = !s->go;
-		s->go = true;
-	} else if (f->type == WIRE_VERDICT) {
-		ok = !s->has_verdict && wire_get_verdict(f->payload, f->len,
-		    &s->verdict);
-		s->has_verdict = true;
-	} else if (f->type == WIRE_CHECK)
-		ok = take_check(s, f);
-	else
-		ok = take_answer(s, f);
-	unlock(s);
-	party_ring(&s->party);
-	return ok;
-}
-
-static enum sk_result
-receive(void *side, struct err *e)
-{
-	struct sender *s = side;
-	struct party *p = &s->party;
-	enum sk_result r;
-	struct frame f;
-
-	if (!p->greeted)
-		return party_greet(p, e);
-	r = channel_next(&p->channel, &f, e);
-	if (r == SK_EOF && party_state(p) == PARTY_GOING_ON) {
-		err_set(e, ERR_BROKEN, 0, sock_name(p->channel.peer),
-		    "ended before it had confirmed everything");
-		return SK_ERROR;
-	}
-	if (r != SK_OK)
-		return r;
-	if (f.type == WIRE_ABORT)
-		return party_take_abort(p, &f, e);
-	return take(s, &f) ? SK_OK : party_unexpected(p, e);
-}
-
 /* Whether what is awaited has come. */
-static bool
-has_come(struct sender *s, const bool *flag)
+bool
+sender_has(struct sender *s, const bool *flag)
 {
 	bool come;
 
-	lock(s);
+	sender_lock(s);
 	come = *flag;
-	unlock(s);
+	sender_unlock(s);
 	return come;
 }
 
 /* Wait for the in leg; what is in the buffer has to go out before. */
-static enum sk_result
-wait(struct sender *s, struct err *e)
+enum sk_result
+sender_wait(struct sender *s, struct err *e)
 {
 	struct party *p = &s->party;
 
@@ -249,7 +56,7 @@ wait(struct sender *s, struct err *e)
 	    e);
 }
 
-/* The out leg: offers. */
+/* Offers. */
 
 static void
 to_offer(const struct entry *n, struct wire_offer *o)
@@ -268,7 +75,7 @@ static void
 put_offer(struct sender *s, const struct entry *n)
 {
 	struct channel *c = &s->party.channel;
-	struct item *item = item_at(s, s->tail);
+	struct item *item = sender_item(s, s->tail);
 	unsigned char *at = channel_end(c);
 	struct wire_offer o;
 	size_t size;
@@ -276,11 +83,11 @@ put_offer(struct sender *s, const struct entry *n)
 	to_offer(n, &o);
 	size = wire_put_offer(at, &o);
 	channel_put(c, size);
-	lock(s);
+	sender_lock(s);
 	*item = (struct item){ .entry = *n };
 	digest_of(at + WIRE_HEADER, size - WIRE_HEADER, item->offer);
 	s->tail++;
-	unlock(s);
+	sender_unlock(s);
 	s->end.entries++;
 }
 
@@ -314,265 +121,7 @@ offer(struct sender *s)
 	return true;
 }
 
-/* The out leg: the oldest entry. */
-
-/* It is finished, with that size and digest. */
-static void
-pass(struct sender *s, uint64_t size,
-    const unsigned char content[DIGEST_SIZE])
-{
-	static const unsigned char nothing[DIGEST_SIZE];
-	struct item *item = item_at(s, s->head);
-
-	wire_chain(s->end.digest, item->offer, size,
-	    content != NULL ? content : nothing);
-	if (content != NULL) {
-		s->end.bytes += size;
-		s->party.result->files++;
-		memcpy(s->last, content, DIGEST_SIZE);
-	}
-	entry_release(&item->entry);
-	lock(s);
-	s->head++;
-	unlock(s);
-	s->phase = SENDING;
-}
-
-static void
-release_source(struct sender *s)
-{
-	source_close(&s->source);
-	sock_abort(&s->stream);
-}
-
-/* It cannot be sent, for the reason *why, which becomes empty. */
-static void
-drop(struct sender *s, struct err *why)
-{
-	release_source(s);
-	err_move(&s->why, why);
-	s->phase = DROPPING;
-}
-
-/* Once the receiver has said all that it says of it. */
-static enum sk_result
-put_drop(struct sender *s, struct item *item, struct err *e)
-{
-	struct channel *c = &s->party.channel;
-	char text[ERR_WHO_MAX + ERR_TEXT_MAX + 128];
-	struct wire_reason reason = { .code = s->why.code, .text = text };
-
-	if (item->there > 0 && !has_come(s, &item->checked))
-		return wait(s, e);
-	(void)err_format(&s->why, text, sizeof(text));
-	reason.text_len = strlen(text);
-	channel_put(c, wire_put_reason(channel_end(c), WIRE_DROP, &reason));
-	party_entry_failed(&s->party, &s->why);
-	s->end.failed++;
-	pass(s, 0, NULL);
-	return SK_OK;
-}
-
-static void
-put_close(struct sender *s, uint64_t size)
-{
-	const struct transfer_events *ev = &s->party.config->events;
-	struct channel *c = &s->party.channel;
-	struct wire_close close = { .size = size };
-
-	digest_get(s->source.digest, close.digest);
-	channel_put(c, wire_put_close(channel_end(c), &close));
-	if (ev->arrived != NULL)
-		ev->arrived(ev->context, item_at(s, s->head)->entry.name,
-		    close.digest);
-	release_source(s);
-	pass(s, size, close.digest);
-}
-
-/* A stream is read like a socket: it may have to be waited for. */
-static void
-open_stream(struct sender *s, const struct entry *n)
-{
-	static char dash[] = "-";
-	struct err why = { 0 };
-
-	s->stream_paths[0] = *n->path == '\0' ? dash : n->path;
-	digest_reset(s->source.digest);
-	s->stream_size = 0;
-	s->stream = sock_files(s->stream_paths, s->party.config->mode, &why);
-	if (s->stream == NULL) {
-		drop(s, &why);
-		return;
-	}
-	sock_follow(s->stream, s->party.channel.peer);
-	s->phase = STREAMING;
-}
-
-/* Begin with what the receiver has said of the oldest entry. */
-static void
-begin_item(struct sender *s, struct item *item)
-{
-	struct err why = { 0 };
-
-	party_set_name(&s->party, item->entry.name);
-	if (item->entry.kind == WIRE_KIND_STREAM)
-		open_stream(s, &item->entry);
-	else if (source_open(&s->source, &item->entry, &why))
-		s->phase = item->there > 0 ? CHECKING : READING;
-	else
-		drop(s, &why);
-}
-
-/* The same bytes as the receiver has: digest ours. */
-static bool
-check_some(struct sender *s, struct item *item, struct err *why)
-{
-	struct transfer_status *status = s->party.status;
-	struct channel *c = &s->party.channel;
-	uint64_t before = s->source.pos, end = before + CHECK_STEP, zeros;
-	size_t got, max;
-
-	if (end > item->there)
-		end = item->there;
-	while (s->source.pos < end) {
-		zeros = source_skip_hole(&s->source, item->there -
-		    s->source.pos);
-		if (zeros > 0)
-			break;
-		max = CHUNK;
-		if (max > end - s->source.pos)
-			max = (size_t)(end - s->source.pos);
-		/* The free part of the buffer will do. */
-		if (!source_read(&s->source, &item->entry, channel_end(c),
-		    max, &got, why))
-			return false;
-	}
-	atomic_fetch_add(&status->checked, s->source.pos - before);
-	return true;
-}
-
-/* What is there is compared: go on behind it, or from the beginning. */
-static void
-answer_check(struct sender *s, const struct item *item)
-{
-	struct channel *c = &s->party.channel;
-	unsigned char digest[DIGEST_SIZE];
-	struct err why = { 0 };
-	bool equal;
-
-	digest_get(s->source.digest, digest);
-	equal = memcmp(digest, item->check, DIGEST_SIZE) == 0;
-	atomic_store(&s->party.status->checking, false);
-	if (!equal && item->answer == ANSWER_HAVE) {
-		err_set(&why, ERR_PEER, 0, sock_name(c->peer), "refused: %s: "
-		    "exists; use --force to replace it", item->entry.name);
-		drop(s, &why);
-		return;
-	}
-	if (equal)
-		atomic_fetch_add(&s->party.status->there, item->there);
-	else
-		source_rewind(&s->source);
-	channel_put(c, wire_put_number(channel_end(c), WIRE_FROM,
-	    equal ? item->there : 0));
-	s->phase = READING;
-}
-
-static enum sk_result
-check(struct sender *s, struct item *item, struct err *e)
-{
-	struct err why = { 0 };
-
-	/* The data goes through the buffer, which has to be empty. */
-	if (channel_pending(&s->party.channel) > 0)
-		return channel_flush(&s->party.channel, e);
-	atomic_store(&s->party.status->checking, true);
-	if (s->source.pos < item->there) {
-		if (!check_some(s, item, &why))
-			drop(s, &why);
-		return SK_OK;
-	}
-	if (!has_come(s, &item->checked))
-		return wait(s, e);
-	answer_check(s, item);
-	return SK_OK;
-}
-
-/* Some of the file as a frame, or its end. */
-static void
-read_some(struct sender *s, struct item *item)
-{
-	struct channel *c = &s->party.channel;
-	unsigned char *at = channel_end(c);
-	size_t got, room = CHANNEL_BUFFER - channel_pending(c);
-	struct err why = { 0 };
-	uint64_t zeros;
-
-	if (s->source.pos == s->source.size) {
-		if (source_check(&s->source, &item->entry, &why))
-			put_close(s, s->source.size);
-		else
-			drop(s, &why);
-		return;
-	}
-	zeros = source_skip_hole(&s->source, WIRE_HOLE_MAX);
-	if (zeros > 0) {
-		channel_put(c, wire_put_number(at, WIRE_HOLE, zeros));
-		return;
-	}
-	if (!source_read(&s->source, &item->entry, at + WIRE_HEADER, room,
-	    &got, &why)) {
-		drop(s, &why);
-		return;
-	}
-	wire_put_data_header(at, (uint32_t)got);
-	channel_put(c, WIRE_HEADER + got);
-}
-
-static enum sk_result
-stream_some(struct sender *s, struct err *e)
-{
-	struct party *p = &s->party;
-	struct channel *c = &p->channel;
-	unsigned char *at = channel_end(c);
-	enum sk_result r;
-	size_t got;
-
-	sock_set_side_deadline(s->stream, SK_IN, party_keepalive_ns(p));
-	p->out.waits = s->stream;
-	p->out.side = SK_IN;
-	r = sock_recv(s->stream, at + WIRE_HEADER, CHUNK, &got, e);
-	if (r == SK_TIMEOUT)
-		return SK_OK;
-	if (r == SK_EOF) {
-		put_close(s, s->stream_size);
-		return SK_OK;
-	}
-	if (r != SK_OK)
-		return r;
-	digest_add(s->source.digest, at + WIRE_HEADER, got);
-	s->stream_size += got;
-	wire_put_data_header(at, (uint32_t)got);
-	channel_put(c, WIRE_HEADER + got);
-	return SK_OK;
-}
-
-static enum sk_result
-send_stream(struct sender *s, struct err *e)
-{
-	struct err why = { 0 };
-	enum sk_result r;
-
-	if (channel_pending(&s->party.channel) > 0)
-		return channel_flush(&s->party.channel, e);
-	r = stream_some(s, &why);
-	if (r != SK_ERROR)
-		return r;
-	drop(s, &why);
-	return SK_OK;
-}
-
-/* The out leg: the beginning and the end. */
+/* The beginning and the end. */
 
 static void
 put_begin(struct sender *s)
@@ -627,7 +176,7 @@ take_verdict(struct sender *s)
 static enum sk_result
 send_next(struct sender *s, struct err *e)
 {
-	struct item *item = item_at(s, s->head);
+	struct item *item = sender_item(s, s->head);
 	enum answer answer;
 
 	/* Offers run ahead, so that nobody waits for answers. */
@@ -637,15 +186,15 @@ send_next(struct sender *s, struct err *e)
 		put_end(s);
 		return SK_OK;
 	}
-	lock(s);
+	sender_lock(s);
 	answer = item->answer;
-	unlock(s);
+	sender_unlock(s);
 	if (answer == ANSWER_NONE)
-		return wait(s, e);
-	if (answer == ANSWER_REFUSE || !is_file(item))
-		pass(s, 0, NULL);
+		return sender_wait(s, e);
+	if (answer == ANSWER_REFUSE || !sender_is_file(item))
+		sender_pass(s, 0, NULL);
 	else
-		begin_item(s, item);
+		sender_begin_item(s, item);
 	return SK_OK;
 }
 
@@ -653,35 +202,35 @@ static enum sk_result
 produce(void *side, struct err *e)
 {
 	struct sender *s = side;
-	struct item *item = item_at(s, s->head);
+	struct item *item = sender_item(s, s->head);
 
 	switch (s->phase) {
 	case AWAIT_PREAMBLE:
-		if (!has_come(s, &s->party.greeted))
-			return wait(s, e);
+		if (!sender_has(s, &s->party.greeted))
+			return sender_wait(s, e);
 		put_begin(s);
 		return SK_OK;
 	case AWAIT_GO:
-		if (!has_come(s, &s->go))
-			return wait(s, e);
+		if (!sender_has(s, &s->go))
+			return sender_wait(s, e);
 		s->phase = SENDING;
 		return SK_OK;
 	case SENDING:
 		return send_next(s, e);
 	case CHECKING:
 		party_keep_alive(&s->party);
-		return check(s, item, e);
+		return sender_check(s, item, e);
 	case READING:
-		read_some(s, item);
+		sender_read(s, item);
 		return SK_OK;
 	case DROPPING:
-		return put_drop(s, item, e);
+		return sender_put_drop(s, item, e);
 	case STREAMING:
 		party_keep_alive(&s->party);
-		return send_stream(s, e);
+		return sender_stream(s, e);
 	case AWAIT_VERDICT:
-		if (!has_come(s, &s->has_verdict))
-			return wait(s, e);
+		if (!sender_has(s, &s->has_verdict))
+			return sender_wait(s, e);
 		take_verdict(s);
 		return SK_OK;
 	case LEAVING:
@@ -691,7 +240,7 @@ produce(void *side, struct err *e)
 }
 
 static const struct party_side sender_side = {
-	.peer = WIRE_RECEIVER, .receive = receive, .produce = produce,
+	.peer = WIRE_RECEIVER, .receive = sender_receive, .produce = produce,
 };
 
 /* From the beginning to the end. */
@@ -727,10 +276,10 @@ fill_result(struct sender *s)
 static void
 release(struct sender *s)
 {
-	release_source(s);
+	sender_release_source(s);
 	err_clear(&s->why);
 	for (; s->head < s->tail; s->head++)
-		entry_release(&item_at(s, s->head)->entry);
+		entry_release(&sender_item(s, s->head)->entry);
 	walk_free(s->walk);
 	digest_free(s->source.digest);
 }

@@ -7,6 +7,8 @@
 
 #include "transfer/fsys.h"
 
+enum { PAGE = 4096 };
+
 static bool
 fail(const struct entry *n, int sys, const char *text, struct err *e)
 {
@@ -86,6 +88,9 @@ source_read(struct source *s, const struct entry *n, void *buf, size_t len,
 	*got = 0;
 	if (len > s->data_end - s->pos)
 		len = (size_t)(s->data_end - s->pos);
+	else if (len > PAGE)
+		/* Up to a page: the next read begins with one. */
+		len -= (size_t)((s->pos + len) % PAGE);
 	if (len == 0)
 		return true;
 	do

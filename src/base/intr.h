@@ -27,9 +27,9 @@ int intr_signal(void);
 void intr_note(void);
 
 /*
- * Whoever wants to know how far haul is sends SIGUSR1, or SIGINFO where there is
- * one. From intr_status_on on a signal makes intr_status_fd (-1: off) readable
- * until intr_take_status.
+ * Whoever wants to know how far haul is sends SIGUSR1, or SIGINFO where there
+ * is one. From intr_status_on on a signal makes intr_status_fd (-1: off)
+ * readable until intr_take_status.
  */
 void intr_status_on(void);
 int intr_status_fd(void);

@@ -41,8 +41,8 @@ static const char *const synopsis[] = {
 static const char *const notes[] = {
 	"Send the files and directories, or standard input without FILE or for",
 	"-. Status 0 is given when haul receive has all of it. With --raw, the",
-	"files follow each other in a plain stream. The mode is --blocking. See",
-	"haul-send(1).",
+	"files follow each other in a plain stream. The mode is --blocking.",
+	"See haul-send(1).",
 	NULL,
 };
 

@@ -42,7 +42,7 @@ struct relay {
 	int output_fd, peer_fd;	/* to watch for errors; -1: none */
 	bool peer_event;	/* the peer is to be asked for an error */
 	bool peer_asked;	/* there was none */
-	int64_t reader_gone_ns;	/* since when nobody reads it; 0: no */
+	int64_t reader_gone_ns;	/* since when nobody reads; 0: no */
 	long left;		/* what the peer had not acknowledged... */
 	int64_t left_ns;	/* ...and when that last became less */
 };
@@ -59,7 +59,8 @@ has_output(const struct relay *r)
 static bool
 is_unwatched(const struct relay *r)
 {
-	return r->down.leg.state == LEG_ENDED && r->up.leg.state == LEG_RUNNING &&
+	return r->down.leg.state == LEG_ENDED &&
+	    r->up.leg.state == LEG_RUNNING &&
 	    atomic_load(&r->up.pump.state) < PUMP_SHUTTING;
 }
 

@@ -1,4 +1,4 @@
-#include "transfer/party.h"
+#include "transfer/party_impl.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,15 +13,6 @@ enum {
 	FOREIGN_LIMIT_MS = 1000,
 	/* A peer that resets may have said why: time to read it. */
 	LAST_WORDS_MS = 2000,
-	/* A keep-alive is due after a third of what the peer bears... */
-	KEEPALIVE_PARTS = 3,
-	/* ...and so often at least. */
-	KEEPALIVE_MAX_MS = 20 * 1000,
-	KEEPALIVE_MIN_MS = 50,
-	/* What a leg does before the other one has its turn. */
-	STEPS = 16,
-	/* Whoever speaks the protocol greets at once. */
-	GREETING_LIMIT_MS = 10 * 1000,
 };
 
 /* For other threads. */
@@ -156,224 +147,6 @@ party_set_name(struct party *p, const char *name)
 	(void)pthread_mutex_unlock(&p->status->lock);
 }
 
-uint32_t
-party_silence_ms(const struct party *p)
-{
-	int64_t ms = p->config->silence_ns / CLOCK_MS;
-
-	if (p->config->silence_ns < 0)
-		return 0;
-	return (uint32_t)clock_min_ns(ms > 0 ? ms : 1, UINT32_MAX);
-}
-
-int64_t
-party_greeting_ns(const struct transfer_config *config)
-{
-	int64_t limit = GREETING_LIMIT_MS * CLOCK_MS;
-
-	return config->silence_ns < 0 ? limit :
-	    clock_min_ns(limit, config->silence_ns);
-}
-
-enum sk_result
-party_greet(struct party *p, struct err *e)
-{
-	struct wire_preamble peer;
-	enum sk_result r;
-
-	r = channel_greeting(&p->channel, &peer, e);
-	if (r == SK_TIMEOUT) {
-		err_set(e, ERR_PEER, 0, sock_name(p->channel.peer),
-		    "the peer does not speak haul's transfer protocol; use "
-		    "--raw (it says nothing)");
-		return SK_ERROR;
-	}
-	if (r != SK_OK)
-		return r;
-	if (peer.version != WIRE_VERSION) {
-		err_set(e, ERR_PEER, 0, sock_name(p->channel.peer),
-		    "speaks version %u of the transfer protocol, and not %d",
-		    peer.version, WIRE_VERSION);
-		return SK_ERROR;
-	}
-	(void)pthread_mutex_lock(&p->lock);
-	p->peer_silence_ms = peer.silence_ms;
-	p->greeted = true;
-	(void)pthread_mutex_unlock(&p->lock);
-	p->channel.silence_ns = p->config->silence_ns;
-	party_ring(p);
-	return SK_OK;
-}
-
-/* The legs. */
-
-int64_t
-party_keepalive_ns(const struct party *p)
-{
-	int64_t every = KEEPALIVE_MAX_MS;
-
-	if (p->peer_silence_ms != 0)
-		every = clock_min_ns(every,
-		    p->peer_silence_ms / KEEPALIVE_PARTS);
-	if (every < KEEPALIVE_MIN_MS)
-		every = KEEPALIVE_MIN_MS;
-	return p->channel.sent_ns + every * CLOCK_MS;
-}
-
-void
-party_keep_alive(struct party *p)
-{
-	struct channel *c = &p->channel;
-
-	if (channel_pending(c) == 0 &&
-	    clock_now_ns() >= party_keepalive_ns(p))
-		channel_put(c, wire_put_empty(channel_end(c),
-		    WIRE_KEEPALIVE));
-}
-
-enum sk_result
-party_wait(struct party *p, int64_t wake_ns, struct err *e)
-{
-	enum sk_result r;
-	size_t got;
-
-	p->out.waits = p->bell;
-	p->out.side = SK_IN;
-	sock_set_deadline(p->bell, wake_ns);
-	r = sock_recv(p->bell, NULL, 0, &got, e);
-	return r == SK_TIMEOUT ? SK_OK : r;
-}
-
-static void
-put_abort(struct party *p)
-{
-	struct wire_reason r = { .code = ERR_PEER };
-	char text[ERR_WHO_MAX + ERR_TEXT_MAX + 128];
-
-	(void)pthread_mutex_lock(&p->lock);
-	r.code = p->reason.code;
-	/* A reason of a peer's is named after it: it knows its name. */
-	if (strcmp(p->reason.who, sock_name(p->channel.peer)) == 0)
-		(void)snprintf(text, sizeof(text), "%s", p->reason.text);
-	else
-		(void)err_format(&p->reason, text, sizeof(text));
-	(void)pthread_mutex_unlock(&p->lock);
-	r.text = text;
-	r.text_len = strlen(text);
-	channel_put(&p->channel, wire_put_reason(channel_end(&p->channel),
-	    WIRE_ABORT, &r));
-	p->abort_put = true;
-}
-
-/* Whole frames, then ABORT if it is ours to say, then our end. */
-static enum sk_result
-step_end(struct party *p, enum party_end end, struct err *e)
-{
-	enum sk_result r;
-
-	r = channel_flush(&p->channel, e);
-	if (r != SK_OK)
-		return r;
-	if (end == PARTY_ABORTING && !p->abort_put && !p->mute) {
-		put_abort(p);
-		return SK_OK;
-	}
-	r = sock_shutdown_write(p->channel.peer, e);
-	return r == SK_OK ? SK_EOF : r;
-}
-
-static enum sk_result
-step_out_once(struct leg *leg, struct err *e)
-{
-	struct party *p = leg->owner;
-	const struct party_side *side = p->run.context;
-	enum party_end end = party_state(p);
-	enum sk_result r;
-
-	leg->waits = p->channel.peer;
-	leg->side = SK_OUT;
-	if (end != PARTY_GOING_ON)
-		return step_end(p, end, e);
-	/* What has begun to go out goes out. */
-	if (channel_pending(&p->channel) >= CHANNEL_BUFFER ||
-	    channel_is_going_out(&p->channel))
-		return channel_flush(&p->channel, e);
-	r = side->produce(p->owner, e);
-	if (r == SK_ERROR && e->code != ERR_BROKEN) {
-		party_abort(p, e);
-		return SK_OK;
-	}
-	return r;
-}
-
-static enum sk_result
-step_out(struct leg *leg, struct err *e)
-{
-	enum sk_result r = SK_OK;
-	int i;
-
-	for (i = 0; i < STEPS && r == SK_OK; i++)
-		r = step_out_once(leg, e);
-	return r;
-}
-
-/*
- * The kernel counts the time that the peer's window is closed, though the peer
- * answers (tcp(7), TCP_USER_TIMEOUT): whoever is heard of has more of it.
- */
-static void
-renew_patience(struct party *p)
-{
-	int64_t now = clock_now_ns();
-
-	if (p->config->silence_ns < 0 || now < p->renew_ns)
-		return;
-	p->renew_ns = now + clock_min_ns(CLOCK_SEC,
-	    p->config->silence_ns / KEEPALIVE_PARTS);
-	sock_set_patience(p->channel.peer, p->config->silence_ns,
-	    now - p->begin_ns);
-}
-
-/* After an abort, whatever still comes is of no use. */
-static enum sk_result
-step_in_once(struct leg *leg, struct err *e)
-{
-	struct party *p = leg->owner;
-	const struct party_side *side = p->run.context;
-	enum party_end end = party_state(p);
-	enum sk_result r;
-
-	leg->waits = p->channel.peer;
-	leg->side = SK_IN;
-	if (end == PARTY_ABORTING || end == PARTY_ABORTED) {
-		r = channel_discard(&p->channel, e);
-		if (r != SK_ERROR)
-			return r;
-		err_clear(e);
-		return SK_EOF;
-	}
-	r = side->receive(p->owner, e);
-	/* What the peer did wrong, or we could not do, is told to it. */
-	if (r == SK_ERROR && e->code != ERR_BROKEN) {
-		party_abort(p, e);
-		return SK_OK;
-	}
-	if (r == SK_OK)
-		renew_patience(p);
-	return r;
-}
-
-static enum sk_result
-step_in(struct leg *leg, struct err *e)
-{
-	enum sk_result r = SK_OK;
-	int i;
-
-	for (i = 0; i < STEPS && r == SK_OK; i++)
-		r = step_in_once(leg, e);
-	return r;
-}
-
 /* The judge. */
 
 static enum verdict
@@ -490,8 +263,8 @@ party_open(struct party *p, const struct party_side *side, void *owner,
 	p->output_fd = -1;
 	p->latch = (struct latch)LATCH_CLOSED;
 	(void)pthread_mutex_init(&p->lock, NULL);
-	init_leg(p, &p->in, step_in);
-	init_leg(p, &p->out, step_out);
+	init_leg(p, &p->in, party_step_in);
+	init_leg(p, &p->out, party_step_out);
 	if (!latch_open(&p->latch, e) ||
 	    !channel_open(&p->channel, peer, side->peer, e))
 		return false;
@@ -505,7 +278,7 @@ party_open(struct party *p, const struct party_side *side, void *owner,
 	    .judge = judge, .watched = watched, .event = event };
 	p->begin_ns = clock_now_ns();
 	sock_set_deadline(peer, CLOCK_NEVER);
-	renew_patience(p);
+	party_renew_patience(p);
 	return true;
 }
 
@@ -556,26 +329,4 @@ party_close(struct party *p, struct sock **peer)
 	err_clear(&p->reason);
 	err_clear(&p->first);
 	err_clear(&e);
-}
-
-void
-transfer_status_init(struct transfer_status *s)
-{
-	memset(s, 0, sizeof(*s));
-	atomic_store(&s->total, TRANSFER_UNKNOWN);
-	(void)pthread_mutex_init(&s->lock, NULL);
-}
-
-void
-transfer_status_destroy(struct transfer_status *s)
-{
-	(void)pthread_mutex_destroy(&s->lock);
-}
-
-void
-transfer_status_name(struct transfer_status *s, char *name)
-{
-	(void)pthread_mutex_lock(&s->lock);
-	(void)memcpy(name, s->name, sizeof(s->name));
-	(void)pthread_mutex_unlock(&s->lock);
 }

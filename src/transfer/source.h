@@ -4,7 +4,7 @@
 #include "transfer/digest.h"
 #include "transfer/walk.h"
 
-/* A file that is sent: read once from its beginning to its end, and digested. */
+/* A file that is sent: read from its beginning to its end, and digested. */
 struct source {
 	int fd;			/* -1: none */
 	uint64_t pos, size;

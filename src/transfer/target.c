@@ -1,58 +1,35 @@
-#include "transfer/target.h"
+/* A file that is received, and how it gets its name. */
+#include "transfer/target_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "transfer/fsys.h"
-#include "transfer/place_impl.h"
 
 enum {
 	OWNER_READ_WRITE = 0600,
-	STREAM_MODE = 0666,
 	MODE_BITS = 0777,
 	CHECK_STEP = 1024 * 1024,
 	CHECK_BUFFER = 64 * 1024,
 	ZEROS = 16 * 1024,
-	/* Smaller files are not worth asking for free space. */
-	SPACE_ASKED = 64 * 1024,
 };
 
-struct target {
-	struct place *place;
-	char *name;		/* malloc */
-	bool stream;		/* its size is not known */
-	uint64_t size;
-	unsigned mode;
-	int64_t mtime_s;
-	uint32_t mtime_ns;
-
-	int fd;			/* the partial or final file; -1: none yet */
-	struct sock *out;	/* or standard output, the place's */
-	bool final;
-	bool partial;		/* fd is a partial file */
-	uint64_t there, pos;
-	struct digest *digest;	/* of the first pos bytes */
-	bool owns_digest;
-};
-
-static bool
-fail(const struct target *t, int sys, const char *text, struct err *e)
+bool
+target_fail(const struct target *t, int sys, const char *text, struct err *e)
 {
 	err_set(e, ERR_LOCAL, sys, t->name, "%s", text);
 	return false;
 }
 
 /* The directory and base name for data; -1 with *e filled. */
-static int
-locate(struct target *t, enum place_use use, const char **base,
+int
+target_locate(struct target *t, enum place_use use, const char **base,
     char partial[NAME_COMPONENT_MAX + 1], struct err *e)
 {
 	int dir = place_parent(t->place, use, t->name, base, e);
@@ -60,172 +37,6 @@ locate(struct target *t, enum place_use use, const char **base,
 	if (dir != -1)
 		name_partial(*base, partial);
 	return dir;
-}
-
-/* What is there. */
-
-/*
- * A partial file that is used is a file of our own, with no other name, and no
- * other transfer writes to it.
- */
-static bool
-adopt_partial(struct target *t, int fd, struct err *e)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) != 0)
-		return fail(t, errno, "its partial file", e);
-	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
-	    st.st_nlink != 1)
-		return fail(t, 0, "its partial file is not one of ours", e);
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-		return fail(t, 0, "another transfer is writing it", e);
-	t->fd = fd;
-	t->partial = true;
-	if (!t->stream && (uint64_t)st.st_size <= t->size)
-		t->there = (uint64_t)st.st_size;
-	return true;
-}
-
-static bool
-find_partial(struct target *t, int dir, const char *partial, struct err *e)
-{
-	int fd;
-
-	fd = openat(dir, partial, O_RDWR | O_NOFOLLOW | O_NONBLOCK |
-	    O_NOCTTY | O_CLOEXEC);
-	if (fd == -1)
-		return errno == ENOENT || fail(t, errno,
-		    "its partial file", e);
-	if (adopt_partial(t, fd, e))
-		return true;
-	(void)close(fd);
-	return false;
-}
-
-/* An unused partial file is let go of. Returns true. */
-static bool
-release_partial(struct target *t)
-{
-	if (t->fd != -1)
-		(void)close(t->fd);
-	t->fd = -1;
-	t->partial = false;
-	t->there = 0;
-	return true;
-}
-
-/*
- * What has the final name already. Only a file (or a link, which is not
- * followed) is ever replaced, and only with --force; one of the same size may
- * be the same file.
- */
-static bool
-find_final(struct target *t, int dir, const char *base, struct err *e)
-{
-	struct stat st;
-
-	if (fstatat(dir, base, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return errno == ENOENT || fail(t, errno, "", e);
-	/* To replace it is under way already. */
-	if (S_ISREG(st.st_mode) && t->there > 0 && t->place->config.force)
-		return true;
-	if (S_ISREG(st.st_mode) && !t->stream &&
-	    (uint64_t)st.st_size == t->size && release_partial(t))
-		t->fd = openat(dir, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
-		    O_CLOEXEC);
-	if (t->fd != -1) {
-		t->final = true;
-		t->there = t->size;
-		return true;
-	}
-	if (S_ISREG(st.st_mode) || S_ISLNK(st.st_mode))
-		return t->place->config.force || fail(t, 0,
-		    "exists; use --force to replace it", e);
-	return fail(t, 0, "exists and is no file", e);
-}
-
-static bool
-has_space(struct target *t, int dir, uint64_t stored, struct err *e)
-{
-	uint64_t need = stored - (t->there < stored ? t->there : stored);
-	struct statvfs fs;
-
-	if (t->stream || need < SPACE_ASKED || fstatvfs(dir, &fs) != 0)
-		return true;
-	if (need / fs.f_frsize < fs.f_bavail)
-		return true;
-	return fail(t, ENOSPC, "needs more than is free", e);
-}
-
-/* Standard output: what was written before the connection broke is there. */
-static bool
-find_output(struct target *t, const struct wire_offer *o, struct err *e)
-{
-	struct place *p = t->place;
-	unsigned char id[DIGEST_SIZE], raw[WIRE_HEADER + WIRE_CONTROL_MAX];
-	size_t len = wire_put_offer(raw, o);
-	bool same;
-
-	digest_of(raw, len, id);
-	same = p->out_named && memcmp(id, p->out_offer, DIGEST_SIZE) == 0;
-	if (p->out_closed || (p->out_bytes > 0 && (!same || t->stream)))
-		return fail(t, 0, "standard output was used for another "
-		    "transfer", e);
-	memcpy(p->out_offer, id, DIGEST_SIZE);
-	p->out_named = true;
-	t->out = p->out;
-	t->digest = p->out_digest;
-	t->there = t->pos = p->out_bytes;
-	return true;
-}
-
-static bool
-find(struct target *t, const struct wire_offer *o, struct err *e)
-{
-	char partial[NAME_COMPONENT_MAX + 1];
-	const char *base;
-	int dir;
-
-	if (t->place->out != NULL)
-		return find_output(t, o, e);
-	dir = locate(t, FOR_OFFERS, &base, partial, e);
-	/* What was begun goes on; it may be about to replace a final one. */
-	if (dir == -1 || !find_partial(t, dir, partial, e) ||
-	    !find_final(t, dir, base, e) ||
-	    !has_space(t, dir, o->stored, e))
-		return false;
-	t->digest = digest_new(e);
-	t->owns_digest = t->digest != NULL;
-	return t->owns_digest;
-}
-
-struct target *
-target_find(struct place *p, const char *name, const struct wire_offer *o,
-    struct err *e)
-{
-	struct target *t = calloc(1, sizeof(*t));
-
-	if (p->config.kind == PLACE_FILE)
-		name = p->config.path;
-	else if (*name == '\0')
-		name = "standard output";
-	if (t == NULL || (t->name = strdup(name)) == NULL) {
-		free(t);
-		err_no_memory(e);
-		return NULL;
-	}
-	t->place = p;
-	t->fd = -1;
-	t->stream = o->kind == WIRE_KIND_STREAM;
-	t->size = o->size;
-	t->mode = t->stream ? STREAM_MODE & ~p->umask : o->mode & MODE_BITS;
-	t->mtime_s = o->mtime_s;
-	t->mtime_ns = o->mtime_ns;
-	if (find(t, o, e))
-		return t;
-	target_free(t);
-	return NULL;
 }
 
 static void
@@ -236,7 +47,7 @@ forget_partial(struct target *t)
 	const char *base;
 	int dir;
 
-	dir = locate(t, FOR_DATA, &base, partial, &e);
+	dir = target_locate(t, FOR_DATA, &base, partial, &e);
 	if (dir != -1)
 		(void)unlinkat(dir, partial, 0);
 	err_clear(&e);
@@ -297,8 +108,8 @@ target_check(struct target *t, uint64_t *done,
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			(void)fail(t, n < 0 ? errno : EIO, "what is there",
-			    e);
+			(void)target_fail(t, n < 0 ? errno : EIO,
+			    "what is there", e);
 			return SK_ERROR;
 		}
 		digest_add(t->digest, buf, (size_t)n);
@@ -324,21 +135,21 @@ make_partial(struct target *t, struct err *e)
 	const char *base;
 	int dir;
 
-	dir = locate(t, FOR_DATA, &base, partial, e);
+	dir = target_locate(t, FOR_DATA, &base, partial, e);
 	if (dir == -1)
 		return false;
 	/* One that is there was looked at before, and not used. */
-	if (!find_partial(t, dir, partial, e))
+	if (!target_find_partial(t, dir, partial, e))
 		return false;
 	if (t->fd != -1)
-		return ftruncate(t->fd, 0) == 0 || fail(t, errno, "", e);
+		return ftruncate(t->fd, 0) == 0 || target_fail(t, errno, "", e);
 	t->fd = openat(dir, partial, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW |
 	    O_CLOEXEC, t->mode | OWNER_READ_WRITE);
 	if (t->fd == -1)
-		return fail(t, errno, "cannot be made", e);
+		return target_fail(t, errno, "cannot be made", e);
 	t->partial = true;
 	if (flock(t->fd, LOCK_EX | LOCK_NB) != 0)
-		return fail(t, 0, "another transfer is writing it", e);
+		return target_fail(t, 0, "another transfer is writing it", e);
 	return true;
 }
 
@@ -346,8 +157,9 @@ bool
 target_begin(struct target *t, uint64_t offset, struct err *e)
 {
 	if (t->out != NULL)
-		return offset == t->pos || fail(t, 0, "what was written to "
-		    "standard output is not what is sent now", e);
+		return offset == t->pos || target_fail(t, 0,
+		    "what was written to standard output is not what is "
+		    "sent now", e);
 	/* Of an empty one, nothing is there and nothing is to come. */
 	if (offset > 0 || (t->final && t->size == 0))
 		return true;
@@ -357,7 +169,7 @@ target_begin(struct target *t, uint64_t offset, struct err *e)
 	t->final = false;
 	if (t->fd == -1)
 		return make_partial(t, e);
-	return ftruncate(t->fd, 0) == 0 || fail(t, errno, "", e);
+	return ftruncate(t->fd, 0) == 0 || target_fail(t, errno, "", e);
 }
 
 struct sock *
@@ -402,7 +214,7 @@ target_write(struct target *t, const unsigned char *data, size_t len,
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
-			(void)fail(t, errno, "", e);
+			(void)target_fail(t, errno, "", e);
 			return SK_ERROR;
 		}
 		t->pos += (uint64_t)n;
@@ -431,7 +243,7 @@ target_write_zeros(struct target *t, uint64_t count, uint64_t *put,
 	/* A file system has its own limits to the size of a file. */
 	if (ftruncate(t->fd, (off_t)t->pos) == 0)
 		return SK_OK;
-	(void)fail(t, errno, "", e);
+	(void)target_fail(t, errno, "", e);
 	return SK_ERROR;
 }
 
@@ -463,14 +275,14 @@ give_properties(struct target *t, struct err *e)
 	struct stat st;
 
 	if (fstat(t->fd, &st) != 0)
-		return fail(t, errno, "", e);
+		return target_fail(t, errno, "", e);
 	if ((st.st_mode & MODE_BITS) != t->mode &&
 	    fchmod(t->fd, t->mode) != 0)
-		return fail(t, errno, "cannot set its mode", e);
+		return target_fail(t, errno, "cannot set its mode", e);
 	if (!t->stream && futimens(t->fd, times) != 0)
-		return fail(t, errno, "cannot set its time", e);
+		return target_fail(t, errno, "cannot set its time", e);
 	if (t->place->config.fsync && fsync(t->fd) != 0)
-		return fail(t, errno, "", e);
+		return target_fail(t, errno, "", e);
 	return true;
 }
 
@@ -481,7 +293,7 @@ give_name(struct target *t, struct err *e)
 	const char *base;
 	int dir, r;
 
-	dir = locate(t, FOR_DATA, &base, partial, e);
+	dir = target_locate(t, FOR_DATA, &base, partial, e);
 	if (dir == -1)
 		return false;
 	if (t->place->config.force)
@@ -489,12 +301,13 @@ give_name(struct target *t, struct err *e)
 	else
 		r = fsys_rename_new(dir, partial, base);
 	if (r != 0 && errno == EEXIST)
-		return fail(t, 0, "exists; use --force to replace it", e);
+		return target_fail(t, 0, "exists; use --force to replace it",
+		    e);
 	if (r != 0)
-		return fail(t, errno, "cannot be given its name", e);
+		return target_fail(t, errno, "cannot be given its name", e);
 	t->partial = false;
 	return !t->place->config.fsync || fsync(dir) == 0 ||
-	    fail(t, errno, "its directory", e);
+	    target_fail(t, errno, "its directory", e);
 }
 
 /* Only the closing of standard output tells whether all of it is out. */

@@ -1,0 +1,40 @@
+#ifndef HAUL_TRANSFER_TARGET_IMPL_H
+#define HAUL_TRANSFER_TARGET_IMPL_H
+
+#include "transfer/place_impl.h"
+#include "transfer/target.h"
+
+struct target {
+	struct place *place;
+	char *name;		/* malloc */
+	bool stream;		/* its size is not known */
+	uint64_t size;
+	unsigned mode;
+	int64_t mtime_s;
+	uint32_t mtime_ns;
+
+	int fd;			/* the partial or final file; -1: none yet */
+	struct sock *out;	/* or standard output, the place's */
+	bool final;
+	bool partial;		/* fd is a partial file */
+	uint64_t there, pos;
+	struct digest *digest;	/* of the first pos bytes */
+	bool owns_digest;
+};
+
+/* Fill *e with what happened to the file. Returns false. */
+bool target_fail(const struct target *t, int sys, const char *text,
+    struct err *e);
+
+/*
+ * The directory of the file, its name and that of its partial file there; -1
+ * with *e filled.
+ */
+int target_locate(struct target *t, enum place_use use, const char **base,
+    char partial[NAME_COMPONENT_MAX + 1], struct err *e);
+
+/* In target_find.c: open and lock the partial file, if there is one. */
+bool target_find_partial(struct target *t, int dir, const char *partial,
+    struct err *e);
+
+#endif

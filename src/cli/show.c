@@ -333,6 +333,12 @@ show_new(const struct transfer_options *transfer,
 	return s;
 }
 
+bool
+show_draws(const struct show *s)
+{
+	return s->draws;
+}
+
 void
 show_free(struct show *s)
 {

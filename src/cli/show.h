@@ -15,6 +15,9 @@ struct show *show_new(const struct transfer_options *transfer,
     const struct output_options *output, struct err *e);
 void show_free(struct show *s);
 
+/* Whether there will be a line of progress. */
+bool show_draws(const struct show *s);
+
 /* A transfer begins: its status, and the events to give to it. */
 struct transfer_status *show_begin(struct show *s);
 void show_events(struct show *s, struct transfer_events *events);

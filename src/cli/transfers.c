@@ -27,9 +27,12 @@ configure(struct transfers *t, struct show *show)
 	const struct session *s = t->session;
 	int64_t idle = s->common->time.idle_ns;
 
+	if (idle < 0)
+		idle = SILENCE_SEC * CLOCK_SEC;
 	t->config = (struct transfer_config){ .mode = s->mode,
-	    .silence_ns = idle >= 0 ? idle : SILENCE_SEC * CLOCK_SEC,
-	    .deadline_ns = s->deadline_ns };
+	    .silence_ns = idle > 0 ? idle : -1,
+	    .deadline_ns = s->deadline_ns,
+	    .counts_all = show_draws(show) };
 	show_events(show, &t->config.events);
 }
 

@@ -171,6 +171,21 @@ channel_next(struct channel *c, struct frame *f, struct err *e)
 	return SK_OK;
 }
 
+bool
+channel_has_frame(const struct channel *c)
+{
+	size_t len = c->in_end - c->in_start;
+	struct wire_header h;
+
+	if (c->data_left > 0)
+		return len > 0;
+	if (len < WIRE_HEADER)
+		return false;
+	if (!wire_get_header(c->in + c->in_start, c->from, &h))
+		return true;
+	return len >= WIRE_HEADER + (h.type == WIRE_DATA ? 1 : h.length);
+}
+
 void
 channel_take(struct channel *c, size_t len)
 {

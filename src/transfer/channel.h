@@ -62,6 +62,9 @@ enum sk_result channel_next(struct channel *c, struct frame *f,
     struct err *e);
 void channel_take(struct channel *c, size_t len);
 
+/* Whether the next call of channel_next has all that it needs. */
+bool channel_has_frame(const struct channel *c);
+
 /* Receive and drop: SK_EOF, or another result that is not SK_OK. */
 enum sk_result channel_discard(struct channel *c, struct err *e);
 

@@ -24,6 +24,26 @@ fsys_rename_new(int dir, const char *from, const char *to)
 	return unlinkat(dir, from, 0);
 }
 
+int
+fsys_open_unnamed(int dir, unsigned mode)
+{
+	return openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+}
+
+int
+fsys_name(int fd, int dir, const char *name)
+{
+	char path[32];
+
+	if (linkat(fd, "", dir, name, AT_EMPTY_PATH) == 0)
+		return 0;
+	if (errno != ENOENT && errno != EPERM)
+		return -1;
+	/* Without the capability for that, open(2) knows this way. */
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, path, dir, name, AT_SYMLINK_FOLLOW);
+}
+
 void
 fsys_next_data(int fd, uint64_t pos, uint64_t size, uint64_t *start,
     uint64_t *end)

@@ -10,6 +10,23 @@ fsys_rename_new(int dir, const char *from, const char *to)
 	return unlinkat(dir, from, 0);
 }
 
+int
+fsys_open_unnamed(int dir, unsigned mode)
+{
+	(void)dir;
+	(void)mode;
+	return -1;
+}
+
+int
+fsys_name(int fd, int dir, const char *name)
+{
+	(void)fd;
+	(void)dir;
+	(void)name;
+	return -1;
+}
+
 void
 fsys_next_data(int fd, uint64_t pos, uint64_t size, uint64_t *start,
     uint64_t *end)

@@ -13,6 +13,8 @@ enum {
 	FOREIGN_LIMIT_MS = 1000,
 	/* A peer that resets may have said why: time to read it. */
 	LAST_WORDS_MS = 2000,
+	/* A reader that has enough (tar) may leave just before the end. */
+	READER_GONE_MS = 500,
 };
 
 /* For other threads. */
@@ -125,6 +127,17 @@ party_entry_failed(struct party *p, struct err *e)
 	err_clear(e);
 }
 
+uint64_t
+party_failures(struct party *p)
+{
+	uint64_t failures;
+
+	(void)pthread_mutex_lock(&p->lock);
+	failures = p->failures;
+	(void)pthread_mutex_unlock(&p->lock);
+	return failures;
+}
+
 enum sk_result
 party_outcome(struct party *p, struct err *e)
 {
@@ -182,6 +195,29 @@ judge_legs(struct party *p, int64_t now, int64_t *wake, struct err *e)
 	return now < limit ? VERDICT_GO_ON : VERDICT_FINISH;
 }
 
+/*
+ * Nobody reads our output: that is a failure unless the transfer comes to its
+ * end within a moment, so that nothing is missing.
+ */
+static void
+judge_reader(struct party *p, int64_t now, int64_t *wake)
+{
+	int64_t limit = p->reader_gone_ns + READER_GONE_MS * CLOCK_MS;
+	struct err e = { 0 };
+
+	if (p->reader_gone_ns == 0 || atomic_load(&p->output_done) ||
+	    party_state(p) != PARTY_GOING_ON)
+		return;
+	if (now < limit) {
+		*wake = clock_min_ns(*wake, limit);
+		return;
+	}
+	err_set(&e, ERR_LOCAL, EPIPE, "standard output", "%s", "");
+	e.quiet = true;
+	party_abort(p, &e);
+	p->run.wake[0] = p->run.wake[1] = true;
+}
+
 static enum verdict
 judge(struct run *run, int64_t *wake_ns, struct err *e)
 {
@@ -198,6 +234,7 @@ judge(struct run *run, int64_t *wake_ns, struct err *e)
 		}
 		*wake_ns = clock_min_ns(*wake_ns, p->tick_ns);
 	}
+	judge_reader(p, now, wake_ns);
 	v = judge_legs(p, now, wake_ns, e);
 	if (v == VERDICT_GO_ON && now >= p->config->deadline_ns) {
 		err_set(e, ERR_TIMEOUT, 0, sock_name(p->channel.peer),
@@ -207,6 +244,13 @@ judge(struct run *run, int64_t *wake_ns, struct err *e)
 	return v;
 }
 
+/* Whether a reader of our output is there, and has to be. */
+static bool
+has_reader(const struct party *p)
+{
+	return p->reader_gone_ns == 0 && !atomic_load(&p->output_done);
+}
+
 static void
 watched(const struct run *run, struct pollfd *fds)
 {
@@ -214,7 +258,7 @@ watched(const struct run *run, struct pollfd *fds)
 
 	fds[0] = (struct pollfd){ .fd = p->config->events.status_fd,
 	    .events = POLLIN };
-	fds[1] = (struct pollfd){ .fd = p->output_fd };
+	fds[1] = (struct pollfd){ .fd = has_reader(p) ? p->output_fd : -1 };
 }
 
 static void
@@ -222,20 +266,14 @@ event(struct run *run, int fd, short revents)
 {
 	struct party *p = run->owner;
 	const struct transfer_events *ev = &p->config->events;
-	struct err e = { 0 };
 
 	if (fd == ev->status_fd) {
 		ev->asked(ev->context);
 		return;
 	}
-	if (fd != p->output_fd ||
-	    !(revents & (POLLERR | POLLHUP | POLLNVAL)))
-		return;
-	p->output_fd = -1;
-	err_set(&e, ERR_LOCAL, EPIPE, "standard output", "%s", "");
-	e.quiet = true;
-	party_abort(p, &e);
-	run->wake[0] = run->wake[1] = true;
+	if (fd == p->output_fd && has_reader(p) &&
+	    (revents & (POLLERR | POLLHUP | POLLNVAL)))
+		p->reader_gone_ns = clock_now_ns();
 }
 
 /* From the beginning to the end. */

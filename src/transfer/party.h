@@ -41,10 +41,14 @@ struct party {
 
 	bool mute;		/* of the out leg: it must not send anything */
 	bool abort_put;		/* ABORT is in the buffer */
-	int64_t begin_ns, renew_ns;	/* of the in leg: see renew_patience */
+	int64_t begin_ns, renew_ns;	/* of the in leg: its patience */
+	unsigned ring_due;	/* of the in leg: how often it was asked to */
 	int64_t out_failed_ns;	/* of the judge */
 	int64_t tick_ns;	/* the next one */
 	int output_fd;		/* whose reader may leave; -1: none */
+	atomic_bool output_done;	/* it is about to be closed */
+	int64_t reader_gone_ns;	/* of the judge; 0: there is one */
+	bool yields;		/* of the in leg: the others first */
 };
 
 /* What a side does with its legs while the party goes on. */
@@ -75,6 +79,12 @@ void party_keep_alive(struct party *p);
 
 void party_ring(struct party *p);
 
+/*
+ * For the in leg: ring once it has handled what has come, so that the out leg
+ * wakes for many things at once.
+ */
+void party_ring_soon(struct party *p);
+
 /* What we tell of our patience in the preamble; and that for the peer's. */
 uint32_t party_silence_ms(const struct party *p);
 int64_t party_greeting_ns(const struct transfer_config *config);
@@ -99,6 +109,9 @@ enum sk_result party_unexpected(struct party *p, struct err *e);
  * only failure is that of the transfer; if there are more, each is told.
  */
 void party_entry_failed(struct party *p, struct err *e);
+
+/* How many have. */
+uint64_t party_failures(struct party *p);
 
 /* Fill *e with the reason that a peer gives, behind its name; ERR_PEER. */
 void party_peer_reason(struct party *p, const struct wire_reason *r,

@@ -14,6 +14,8 @@ enum {
 	KEEPALIVE_MIN_MS = 50,
 	/* What a leg does before the other one has its turn. */
 	STEPS = 16,
+	/* What is worth waking the out leg for, while more comes in. */
+	RINGS_MAX = 32,
 	/* Whoever speaks the protocol greets at once. */
 	GREETING_LIMIT_MS = 10 * 1000,
 };
@@ -190,6 +192,15 @@ party_renew_patience(struct party *p)
 	    now - p->begin_ns);
 }
 
+void
+party_ring_soon(struct party *p)
+{
+	if (++p->ring_due < RINGS_MAX)
+		return;
+	p->ring_due = 0;
+	party_ring(p);
+}
+
 /* After an abort, whatever still comes is of no use. */
 static enum sk_result
 step_in_once(struct leg *leg, struct err *e)
@@ -208,6 +219,10 @@ step_in_once(struct leg *leg, struct err *e)
 		err_clear(e);
 		return SK_EOF;
 	}
+	if (p->ring_due > 0 && !channel_has_frame(&p->channel)) {
+		p->ring_due = 0;
+		party_ring(p);
+	}
 	r = side->receive(p->owner, e);
 	/* What the peer did wrong, or we could not do, is told to it. */
 	if (r == SK_ERROR && e->code != ERR_BROKEN) {
@@ -222,10 +237,12 @@ step_in_once(struct leg *leg, struct err *e)
 enum sk_result
 party_step_in(struct leg *leg, struct err *e)
 {
+	struct party *p = leg->owner;
 	enum sk_result r = SK_OK;
 	int i;
 
-	for (i = 0; i < STEPS && r == SK_OK; i++)
+	p->yields = false;
+	for (i = 0; i < STEPS && r == SK_OK && !p->yields; i++)
 		r = step_in_once(leg, e);
 	return r;
 }

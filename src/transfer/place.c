@@ -90,12 +90,26 @@ place_open(const struct place_config *config, enum sk_mode mode,
 	return NULL;
 }
 
-static void
-forget_level(struct place *p)
+static bool
+push(struct place_level **top, const char *name, struct err *e)
 {
-	struct place_level *l = p->top;
+	struct place_level *l = calloc(1, sizeof(*l));
 
-	p->top = l->above;
+	if (l == NULL || (l->name = strdup(name)) == NULL) {
+		free(l);
+		return fail(name, ENOMEM, "", e);
+	}
+	l->above = *top;
+	*top = l;
+	return true;
+}
+
+static void
+pop(struct place_level **top)
+{
+	struct place_level *l = *top;
+
+	*top = l->above;
 	free(l->name);
 	free(l);
 }
@@ -104,7 +118,9 @@ void
 place_forget(struct place *p)
 {
 	while (p->top != NULL)
-		forget_level(p);
+		pop(&p->top);
+	while (p->made != NULL)
+		pop(&p->made);
 }
 
 void
@@ -237,6 +253,25 @@ place_parent(struct place *p, enum place_use use, const char *name,
 	return open_directory(p, use, path, e);
 }
 
+static bool
+is_inside(const char *name, const char *directory)
+{
+	size_t len = strlen(directory);
+
+	return strncmp(name, directory, len) == 0 && name[len] == '/';
+}
+
+bool
+place_is_fresh(struct place *p, const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	while (p->made != NULL && !is_inside(name, p->made->name))
+		pop(&p->made);
+	return p->made != NULL && slash != NULL &&
+	    strlen(p->made->name) == (size_t)(slash - name);
+}
+
 /* Directories and links. */
 
 /*
@@ -254,8 +289,10 @@ place_make_directory(struct place *p, const char *name,
 	if (dir == -1)
 		return false;
 	*made = mkdirat(dir, base, (o->mode & MODE_BITS) | OWNER_ALL) == 0;
-	if (*made)
-		return true;
+	if (*made) {
+		(void)place_is_fresh(p, name);
+		return push(&p->made, name, e);
+	}
 	if (errno != EEXIST)
 		return fail(name, errno, "", e);
 	fd = openat(dir, base, OPEN_DIRECTORY);
@@ -277,16 +314,19 @@ is_link(int dir, const char *base, const char *target)
 }
 
 static bool
+is_replaceable(int dir, const char *base)
+{
+	struct stat st;
+
+	return fstatat(dir, base, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    (S_ISREG(st.st_mode) || S_ISLNK(st.st_mode));
+}
+
+static bool
 replace_by_link(int dir, const char *base, const char *target)
 {
 	char partial[NAME_COMPONENT_MAX + 1];
-	struct stat st;
 
-	if (fstatat(dir, base, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)) {
-		errno = EEXIST;
-		return false;
-	}
 	name_partial(base, partial);
 	(void)unlinkat(dir, partial, 0);
 	return symlinkat(target, dir, partial) == 0 &&
@@ -310,10 +350,12 @@ place_make_link(struct place *p, const char *name, const char *target,
 	if (!made && errno == EEXIST) {
 		if (is_link(dir, base, target))
 			return true;
-		made = p->config.force && replace_by_link(dir, base, target);
-		if (!made && errno == EEXIST)
+		if (!is_replaceable(dir, base))
+			return fail(name, 0, "exists and is no file", e);
+		if (!p->config.force)
 			return fail(name, 0,
 			    "exists; use --force to replace it", e);
+		made = replace_by_link(dir, base, target);
 	}
 	if (!made)
 		return fail(name, errno, "", e);
@@ -354,28 +396,14 @@ finish_level(struct place *p, struct err *e)
 	return true;
 }
 
-static bool
-is_inside(const char *name, const char *directory)
-{
-	size_t len = strlen(directory);
-
-	return strncmp(name, directory, len) == 0 && name[len] == '/';
-}
-
 bool
 place_enter(struct place *p, const char *name,
     const struct place_times *times, struct err *e)
 {
-	struct place_level *l = calloc(1, sizeof(*l));
-
-	if (l == NULL || (l->name = strdup(name)) == NULL) {
-		free(l);
-		return fail(name, ENOMEM, "", e);
-	}
-	l->times = *times;
-	l->times.mode &= MODE_BITS;
-	l->above = p->top;
-	p->top = l;
+	if (!push(&p->top, name, e))
+		return false;
+	p->top->times = *times;
+	p->top->times.mode &= MODE_BITS;
 	return true;
 }
 
@@ -387,7 +415,7 @@ place_leave(struct place *p, const char *name, struct err *e)
 	while (p->top != NULL &&
 	    (name == NULL || !is_inside(name, p->top->name))) {
 		ok = finish_level(p, e) && ok;
-		forget_level(p);
+		pop(&p->top);
 	}
 	if (name == NULL && p->config.fsync && p->dir != -1 &&
 	    fsync(p->dir) != 0)

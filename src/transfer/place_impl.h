@@ -33,7 +33,8 @@ struct place {
 	char file[NAME_COMPONENT_MAX + 1];	/* PLACE_FILE: in dir */
 	mode_t umask;
 	struct place_parent parents[PLACE_USES];
-	struct place_level *top;
+	struct place_level *top;	/* of what is finished */
+	struct place_level *made;	/* of offers: what we have made */
 
 	/* Standard output, and what was written to it over all connections. */
 	struct sock *out;
@@ -50,5 +51,12 @@ struct place {
  */
 int place_parent(struct place *p, enum place_use use, const char *name,
     const char **base, struct err *e);
+
+/*
+ * Whether the directory of a name that is offered was made by us just now: then
+ * there is nothing in it that could be found. (What somebody else puts there
+ * meanwhile is not replaced either.)
+ */
+bool place_is_fresh(struct place *p, const char *name);
 
 #endif

@@ -54,7 +54,8 @@ take_end(struct receiver *v, const struct frame *f, struct err *e)
 	struct wire_end end;
 
 	if (!wire_get_end(f->payload, f->len, &end) || v->head != v->tail ||
-	    end.entries != v->tail)
+	    end.entries != v->tail || end.failed != v->dropped ||
+	    (v->shape != WIRE_TREE && v->tail + end.missing != 1))
 		return party_unexpected(p, e);
 	if (!place_leave(v->place, NULL, &why)) {
 		v->failed++;
@@ -66,8 +67,8 @@ take_end(struct receiver *v, const struct frame *f, struct err *e)
 		    (unsigned long long)end.missing);
 		party_entry_failed(p, &why);
 	}
-	if (v->failed == 0 && end.failed == 0 &&
-	    memcmp(end.digest, v->chain, DIGEST_SIZE) != 0) {
+	if (v->failed == 0 && (end.bytes != v->taken ||
+	    memcmp(end.digest, v->chain, DIGEST_SIZE) != 0)) {
 		err_set(&why, ERR_PEER, 0, sock_name(p->channel.peer),
 		    "what arrived is not what was sent: the digests of the "
 		    "transfer differ");

@@ -193,6 +193,11 @@ receiver_take_close(struct receiver *v, const struct frame *f, struct err *e)
 	if (!wire_get_close(f->payload, f->len, &v->close))
 		return party_unexpected(&v->party, e);
 	v->phase = FINISHING;
+	/* Standard output is let go of before it is closed. */
+	if (item->target != NULL && target_output(item->target) != NULL) {
+		atomic_store(&v->party.output_done, true);
+		v->party.yields = true;
+	}
 	return SK_OK;
 }
 
@@ -207,7 +212,7 @@ receiver_take_drop(struct receiver *v, const struct frame *f, struct err *e)
 	    !wire_get_reason(f->payload, f->len, f->type, &reason))
 		return party_unexpected(&v->party, e);
 	if (item->target != NULL && target_is_final(item->target))
-		err_set(&why, ERR_LOCAL, 0, item->name,
+		err_set(&why, ERR_LOCAL, 0, target_name(item->target),
 		    "exists; use --force to replace it");
 	else
 		party_peer_reason(&v->party, &reason, "", &why);
@@ -217,6 +222,7 @@ receiver_take_drop(struct receiver *v, const struct frame *f, struct err *e)
 		target_drop(item->target);
 	}
 	err_clear(&why);
+	v->dropped++;
 	finish_item(v, item);
 	return SK_OK;
 }

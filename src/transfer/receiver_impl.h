@@ -46,6 +46,7 @@ struct receiver {
 	unsigned char last[DIGEST_SIZE];	/* of the last file */
 	uint64_t taken;		/* content of finished entries */
 	uint64_t failed;	/* refused or failed, by us */
+	uint64_t dropped;	/* by the sender */
 
 	/* Shared, under party.lock. */
 	unsigned char *queue;	/* malloc: frames for the out leg */

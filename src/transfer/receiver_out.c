@@ -56,7 +56,10 @@ receiver_say(struct receiver *v, const struct saying *what, struct err *e)
 	else if (at != NULL)
 		v->queued += wire_put_number(at, what->type, what->number);
 	(void)pthread_mutex_unlock(&p->lock);
-	party_ring(p);
+	if (what->type == WIRE_TAKE && what->number == 0)
+		party_ring_soon(p);
+	else
+		party_ring(p);
 	return at != NULL;
 }
 

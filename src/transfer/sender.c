@@ -6,6 +6,12 @@
 
 #include "base/clock.h"
 
+enum {
+	SMALL_FLUSH = 64 * 1024,
+	/* Entries that are counted before they are sent, at any rate. */
+	COUNTED = 1000,
+};
+
 struct item *
 sender_item(struct sender *s, uint64_t i)
 {
@@ -49,11 +55,12 @@ sender_wait(struct sender *s, struct err *e)
 {
 	struct party *p = &s->party;
 
+	if (p->mute)
+		return party_wait(p, CLOCK_NEVER, e);
 	party_keep_alive(p);
 	if (channel_pending(&p->channel) > 0)
 		return channel_flush(&p->channel, e);
-	return party_wait(p, p->mute ? CLOCK_NEVER : party_keepalive_ns(p),
-	    e);
+	return party_wait(p, party_keepalive_ns(p), e);
 }
 
 /* Offers. */
@@ -145,6 +152,9 @@ put_end(struct sender *s)
 	struct channel *c = &s->party.channel;
 
 	channel_put(c, wire_put_end(channel_end(c), &s->end));
+	sender_lock(s);
+	s->ended = true;
+	sender_unlock(s);
 	s->phase = AWAIT_VERDICT;
 }
 
@@ -162,7 +172,7 @@ take_verdict(struct sender *s)
 		    "what arrived is not what was sent: the digests of the "
 		    "transfer differ");
 		party_entry_failed(&s->party, &why);
-	} else if (s->verdict.failed > 0 && s->party.failures == 0) {
+	} else if (s->verdict.failed > 0 && party_failures(&s->party) == 0) {
 		err_set(&why, ERR_PEER, 0, sock_name(c->peer),
 		    "not everything arrived");
 		party_entry_failed(&s->party, &why);
@@ -182,6 +192,9 @@ send_next(struct sender *s, struct err *e)
 	/* Offers run ahead, so that nobody waits for answers. */
 	if (offer(s))
 		return SK_OK;
+	/* And small files are on their way while the next are read. */
+	if (channel_pending(&s->party.channel) >= SMALL_FLUSH)
+		return channel_flush(&s->party.channel, e);
 	if (s->head == s->tail) {
 		put_end(s);
 		return SK_OK;
@@ -254,7 +267,8 @@ prepare(struct sender *s, struct err *e)
 	s->source.digest = digest_new(e);
 	if (s->walk == NULL || s->source.digest == NULL)
 		return false;
-	walk_count(s->operands, &s->entries, &s->bytes);
+	walk_count(s->operands, s->party.config->counts_all ? UINT64_MAX - 1 :
+	    COUNTED, &s->entries, &s->bytes);
 	atomic_store(&s->party.status->total, s->bytes);
 	return true;
 }

@@ -204,7 +204,7 @@ sender_read(struct sender *s, struct item *item)
 	uint64_t zeros;
 
 	if (s->source.pos == s->source.size) {
-		if (source_check(&s->source, &item->entry, &why))
+		if (source_finish(&s->source, &item->entry, &why))
 			put_close(s, s->source.size);
 		else
 			drop(s, &why);

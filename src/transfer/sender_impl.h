@@ -47,6 +47,7 @@ struct sender {
 	uint64_t answered;	/* of them */
 	uint64_t next_check;	/* the first that may still get a CHECK */
 	bool go;		/* the receiver has said so */
+	bool ended;		/* END is put */
 	bool has_verdict;
 	struct wire_verdict verdict;
 

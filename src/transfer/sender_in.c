@@ -23,7 +23,8 @@ take_answer(struct sender *s, const struct frame *f)
 		sender_lock(s);
 	} else {
 		if (!wire_get_number(f->payload, f->len, &item->there) ||
-		    (item->there > 0 && (!sender_is_file(item) ||
+		    (item->there > 0 &&
+		    (item->entry.kind != WIRE_KIND_FILE ||
 		    item->there > item->entry.size)))
 			return false;
 		item->answer = f->type == WIRE_HAVE ? ANSWER_HAVE :
@@ -87,6 +88,8 @@ take(struct sender *s, const struct frame *f)
 		return true;
 	if (f->type == WIRE_CONFIRM)
 		return take_confirm(s, f);
+	if (s->has_verdict)
+		return false;
 	if (f->type == WIRE_FAILED)
 		return take_failed(s, f);
 	sender_lock(s);
@@ -94,7 +97,7 @@ take(struct sender *s, const struct frame *f)
 		ok = !s->go;
 		s->go = true;
 	} else if (f->type == WIRE_VERDICT) {
-		ok = !s->has_verdict && wire_get_verdict(f->payload, f->len,
+		ok = s->ended && wire_get_verdict(f->payload, f->len,
 		    &s->verdict);
 		s->has_verdict = true;
 	} else if (f->type == WIRE_CHECK)
@@ -102,7 +105,7 @@ take(struct sender *s, const struct frame *f)
 	else
 		ok = take_answer(s, f);
 	sender_unlock(s);
-	party_ring(&s->party);
+	party_ring_soon(&s->party);
 	return ok;
 }
 

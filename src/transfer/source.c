@@ -7,7 +7,10 @@
 
 #include "transfer/fsys.h"
 
-enum { PAGE = 4096 };
+enum {
+	PAGE = 4096,
+	SMALL = 64 * 1024,
+};
 
 static bool
 fail(const struct entry *n, int sys, const char *text, struct err *e)
@@ -31,18 +34,45 @@ is_same(const struct entry *n, const struct stat *st)
 	    st->st_mtim.tv_nsec == (long)n->mtime_ns;
 }
 
-bool
-source_open(struct source *s, const struct entry *n, struct err *e)
+static bool
+check(const struct source *s, const struct entry *n, struct err *e)
 {
 	struct stat st;
 
+	if (fstat(s->fd, &st) != 0)
+		return fail(n, errno, "", e);
+	return is_same(n, &st) || changed(n, e);
+}
+
+bool
+source_finish(const struct source *s, const struct entry *n, struct err *e)
+{
+	ssize_t more = 0;
+	char byte;
+
+	/* Some files (proc(5)) have a size of 0 and a content. */
+	if (s->size == 0)
+		more = pread(s->fd, &byte, 1, 0);
+	if (more < 0)
+		return fail(n, errno, "", e);
+	if (more > 0)
+		return fail(n, 0, "has a content, but not a size", e);
+	return check(s, n, e);
+}
+
+bool
+source_open(struct source *s, const struct entry *n, struct err *e)
+{
 	s->size = n->size;
 	s->sparse = n->stored < n->size;
 	source_rewind(s);
 	s->fd = open(n->path, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-	if (s->fd == -1 || fstat(s->fd, &st) != 0)
+	if (s->fd == -1)
 		return fail(n, errno, "", e);
-	return is_same(n, &st) || changed(n, e);
+	/* A small one is looked at once it is read. */
+	if (n->size <= SMALL)
+		return true;
+	return check(s, n, e);
 }
 
 void
@@ -104,14 +134,4 @@ source_read(struct source *s, const struct entry *n, void *buf, size_t len,
 	digest_add(s->digest, buf, *got);
 	s->pos += *got;
 	return true;
-}
-
-bool
-source_check(const struct source *s, const struct entry *n, struct err *e)
-{
-	struct stat st;
-
-	if (fstat(s->fd, &st) != 0)
-		return fail(n, errno, "", e);
-	return is_same(n, &st) || changed(n, e);
 }

@@ -14,8 +14,8 @@ struct source {
 };
 
 /*
- * Open the file of an entry. False with *e filled if that fails, or it is not
- * the file any more that the walk has seen.
+ * Open the file of an entry. False with *e filled if that fails, or it is seen
+ * not to be the file any more that the walk has seen.
  */
 bool source_open(struct source *s, const struct entry *n, struct err *e);
 void source_close(struct source *s);
@@ -33,7 +33,7 @@ bool source_read(struct source *s, const struct entry *n, void *buf,
     size_t len, size_t *got, struct err *e);
 
 /* At its end: whether it is as it was when it was offered. */
-bool source_check(const struct source *s, const struct entry *n,
+bool source_finish(const struct source *s, const struct entry *n,
     struct err *e);
 
 /* Go back to the beginning. */

@@ -14,10 +14,10 @@
 
 enum {
 	OWNER_READ_WRITE = 0600,
-	MODE_BITS = 0777,
 	CHECK_STEP = 1024 * 1024,
 	CHECK_BUFFER = 64 * 1024,
 	ZEROS = 16 * 1024,
+	SMALL = 64 * 1024,
 };
 
 bool
@@ -80,6 +80,12 @@ target_free(struct target *t)
 	free(t);
 }
 
+const char *
+target_name(const struct target *t)
+{
+	return t->name;
+}
+
 uint64_t
 target_there(const struct target *t)
 {
@@ -138,18 +144,25 @@ make_partial(struct target *t, struct err *e)
 	dir = target_locate(t, FOR_DATA, &base, partial, e);
 	if (dir == -1)
 		return false;
-	/* One that is there was looked at before, and not used. */
-	if (!target_find_partial(t, dir, partial, e))
-		return false;
-	if (t->fd != -1)
-		return ftruncate(t->fd, 0) == 0 || target_fail(t, errno, "", e);
+	/* A small file has no partial file: continuing it gains nothing. */
+	if (!t->stream && t->size <= SMALL && !t->place->config.force)
+		t->fd = fsys_open_unnamed(dir, t->mode | OWNER_READ_WRITE);
+	t->unnamed = t->made = t->fd != -1;
+	if (t->unnamed)
+		return true;
 	t->fd = openat(dir, partial, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW |
 	    O_CLOEXEC, t->mode | OWNER_READ_WRITE);
+	/* One that is there was looked at before, and not used. */
+	if (t->fd == -1 && errno == EEXIST)
+		return target_find_partial(t, dir, partial, e) &&
+		    (t->fd != -1 || target_fail(t, EEXIST, "", e)) &&
+		    (ftruncate(t->fd, 0) == 0 ||
+		    target_fail(t, errno, "", e));
 	if (t->fd == -1)
 		return target_fail(t, errno, "cannot be made", e);
-	t->partial = true;
 	if (flock(t->fd, LOCK_EX | LOCK_NB) != 0)
 		return target_fail(t, 0, "another transfer is writing it", e);
+	t->partial = t->made = true;
 	return true;
 }
 
@@ -272,12 +285,9 @@ give_properties(struct target *t, struct err *e)
 {
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
 	    { .tv_sec = t->mtime_s, .tv_nsec = (long)t->mtime_ns } };
-	struct stat st;
+	unsigned is = (t->mode | OWNER_READ_WRITE) & ~t->place->umask;
 
-	if (fstat(t->fd, &st) != 0)
-		return target_fail(t, errno, "", e);
-	if ((st.st_mode & MODE_BITS) != t->mode &&
-	    fchmod(t->fd, t->mode) != 0)
+	if ((!t->made || is != t->mode) && fchmod(t->fd, t->mode) != 0)
 		return target_fail(t, errno, "cannot set its mode", e);
 	if (!t->stream && futimens(t->fd, times) != 0)
 		return target_fail(t, errno, "cannot set its time", e);
@@ -296,7 +306,9 @@ give_name(struct target *t, struct err *e)
 	dir = target_locate(t, FOR_DATA, &base, partial, e);
 	if (dir == -1)
 		return false;
-	if (t->place->config.force)
+	if (t->unnamed)
+		r = fsys_name(t->fd, dir, base);
+	else if (t->place->config.force)
 		r = renameat(dir, partial, dir, base);
 	else
 		r = fsys_rename_new(dir, partial, base);

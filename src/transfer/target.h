@@ -21,6 +21,9 @@ struct target *target_find(struct place *p, const char *name,
 /* Let go. A partial file is left if it can be continued. NULL is ignored. */
 void target_free(struct target *t);
 
+/* What messages call it. */
+const char *target_name(const struct target *t);
+
 /* How much of it is there, and is to be compared before it is used. */
 uint64_t target_there(const struct target *t);
 

@@ -145,10 +145,14 @@ find(struct target *t, const struct wire_offer *o, struct err *e)
 	if (t->place->out != NULL)
 		return find_output(t, o, e);
 	dir = target_locate(t, FOR_OFFERS, &base, partial, e);
+	if (dir == -1)
+		return false;
 	/* What was begun goes on; it may be about to replace a final one. */
-	if (dir == -1 || !target_find_partial(t, dir, partial, e) ||
-	    !find_final(t, dir, base, e) ||
-	    !has_space(t, dir, o->stored, e))
+	if (!place_is_fresh(t->place, t->name) &&
+	    (!target_find_partial(t, dir, partial, e) ||
+	    !find_final(t, dir, base, e)))
+		return false;
+	if (!has_space(t, dir, o->stored, e))
 		return false;
 	t->digest = digest_new(e);
 	t->owns_digest = t->digest != NULL;

@@ -16,7 +16,9 @@ struct target {
 	int fd;			/* the partial or final file; -1: none yet */
 	struct sock *out;	/* or standard output, the place's */
 	bool final;
-	bool partial;		/* fd is a partial file */
+	bool partial;		/* fd is a partial file... */
+	bool made;		/* ...that we have just made */
+	bool unnamed;		/* fd has no name yet */
 	uint64_t there, pos;
 	struct digest *digest;	/* of the first pos bytes */
 	bool owns_digest;

@@ -62,6 +62,7 @@ struct transfer_config {
 	enum sk_mode mode;
 	int64_t silence_ns;	/* the longest silence of the peer; -1: any */
 	int64_t deadline_ns;	/* of the run */
+	bool counts_all;	/* large trees too, before the first byte */
 	struct transfer_events events;
 };
 

@@ -431,7 +431,8 @@ walk_shape(char *const *operands, enum wire_shape *shape, struct err *e)
 }
 
 void
-walk_count(char *const *operands, uint64_t *entries, uint64_t *bytes)
+walk_count(char *const *operands, uint64_t max, uint64_t *entries,
+    uint64_t *bytes)
 {
 	enum walk_result r = WALK_FAILED;
 	struct err e = { 0 };
@@ -439,7 +440,8 @@ walk_count(char *const *operands, uint64_t *entries, uint64_t *bytes)
 	struct entry n;
 
 	*entries = *bytes = 0;
-	while (w != NULL && (r = walk_next(w, &n, &e)) != WALK_END) {
+	while (w != NULL && *entries <= max &&
+	    (r = walk_next(w, &n, &e)) != WALK_END) {
 		if (r == WALK_ENTRY) {
 			*entries += 1;
 			if (n.kind == WIRE_KIND_STREAM)
@@ -450,7 +452,7 @@ walk_count(char *const *operands, uint64_t *entries, uint64_t *bytes)
 		}
 		err_clear(&e);
 	}
-	if (w == NULL)
+	if (w == NULL || r != WALK_END)
 		*entries = *bytes = WIRE_UNKNOWN;
 	walk_free(w);
 	err_clear(&e);

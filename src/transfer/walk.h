@@ -46,7 +46,11 @@ enum walk_result walk_next(struct walk *w, struct entry *n, struct err *e);
  */
 bool walk_shape(char *const *operands, enum wire_shape *shape, struct err *e);
 
-/* Walk them once to count entries, and bytes (WIRE_UNKNOWN with a stream). */
-void walk_count(char *const *operands, uint64_t *entries, uint64_t *bytes);
+/*
+ * Walk them once to count entries, and bytes (WIRE_UNKNOWN with a stream, or if
+ * there are more than max entries).
+ */
+void walk_count(char *const *operands, uint64_t max, uint64_t *entries,
+    uint64_t *bytes);
 
 #endif

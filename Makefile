@@ -32,6 +32,14 @@ else
 OTHERS = %_linux.c src/flow/loop_epoll.c
 endif
 
+# The digest with the vector unit that nearly all of these have.
+ifeq ($(SYSTEM)-$(shell uname -m),linux-x86_64)
+OTHERS += %_generic.c
+$(BUILD)/src/transfer/digest_add_avx2.o: ALL_CFLAGS += -mavx2
+else
+OTHERS += %_x86.c %_avx2.c
+endif
+
 SRCS := $(filter-out $(OTHERS),$(sort $(wildcard src/*/*.c)))
 OBJS = $(SRCS:%.c=$(BUILD)/%.o)
 MAIN = $(BUILD)/src/main.o

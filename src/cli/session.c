@@ -252,16 +252,14 @@ back_off(const struct session *s, int64_t *delay_ns, int64_t retry_end)
 }
 
 static enum sk_result
-session_connect(struct session *s, struct sock **peer, struct err *e)
+session_connect(struct session *s, int64_t retry_end, struct sock **peer,
+    struct err *e)
 {
 	int64_t delay_ns = RETRY_FIRST_MS * CLOCK_MS;
-	int64_t start = clock_now_ns(), retry_end = CLOCK_NEVER;
-	bool retries = s->dial->retry_ns >= 0;
+	bool retries = retry_end != CLOCK_NEVER;
 	char name[ADDR_NAME_MAX], why[ERR_TEXT_MAX * 2];
 	enum sk_result r;
 
-	if (retries)
-		retry_end = clock_after_ns(start, s->dial->retry_ns);
 	for (;;) {
 		r = connect_once(s, try_deadline(s, clock_now_ns(),
 		    retry_end), peer, e);
@@ -362,7 +360,9 @@ session_establish(struct session *s, struct sock **peer, struct err *e)
 	enum sk_result r;
 
 	if (!s->listens)
-		return session_connect(s, peer, e);
+		return session_connect(s, s->dial->retry_ns < 0 ?
+		    CLOCK_NEVER : clock_after_ns(clock_now_ns(),
+		    s->dial->retry_ns), peer, e);
 	if (s->listener == NULL) {
 		r = session_listen(s, &s->listener, e);
 		if (r != SK_OK)
@@ -379,17 +379,13 @@ session_establish(struct session *s, struct sock **peer, struct err *e)
 }
 
 enum sk_result
-session_resume(struct session *s, struct sock **peer, struct err *e)
+session_resume(struct session *s, int64_t until_ns, struct sock **peer,
+    struct err *e)
 {
-	enum sk_result r;
-
-	if (!s->listens) {
-		r = session_connect(s, peer, e);
-		return r == SK_ERROR && (e->code == ERR_CONNECT ||
-		    e->code == ERR_RESOLVE || e->code == ERR_TIMEOUT) ?
-		    SK_TIMEOUT : r;
-	}
-	limit_waiting(s, s->listener, s->dial->retry_ns);
+	if (!s->listens)
+		return session_connect(s, until_ns, peer, e);
+	sock_set_deadline(s->listener, clock_min_ns(until_ns,
+	    s->deadline_ns));
 	return accept_one(s, peer, e);
 }
 

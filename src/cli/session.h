@@ -48,11 +48,11 @@ enum sk_result session_establish(struct session *s, struct sock **peer,
     struct err *e);
 
 /*
- * The same after a connection has broken, within --retry-for; SK_TIMEOUT if
- * nobody was there.
+ * The same after a connection has broken, until a time. SK_TIMEOUT, or SK_ERROR
+ * with *e: nobody was there.
  */
-enum sk_result session_resume(struct session *s, struct sock **peer,
-    struct err *e);
+enum sk_result session_resume(struct session *s, int64_t until_ns,
+    struct sock **peer, struct err *e);
 
 /* Stop listening. */
 void session_end(struct session *s);

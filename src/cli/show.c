@@ -326,8 +326,8 @@ show_new(const struct transfer_options *transfer,
 	}
 	s->quiet = output->quiet;
 	s->verbose = output->verbose;
-	s->draws = transfer->progress || (isatty(STDERR_FILENO) &&
-	    !transfer->no_progress && !output->quiet);
+	s->draws = !output->quiet && !transfer->no_progress &&
+	    (transfer->progress || isatty(STDERR_FILENO));
 	s->start_ns = clock_now_ns();
 	(void)pthread_mutex_init(&s->lock, NULL);
 	return s;

@@ -5,7 +5,11 @@
 #include "base/log.h"
 #include "cli/show.h"
 
-enum { SILENCE_SEC = 60 };
+enum {
+	SILENCE_SEC = 60,
+	RETRY_FIRST_MS = 100,
+	RETRY_LAST_MS = 2000,
+};
 
 bool
 transfers_check(const struct opt_command *cmd,
@@ -44,6 +48,35 @@ tell(const struct err *e, const char *what)
 	log_note("%s; %s", err_format(e, text, sizeof(text)), what);
 }
 
+/* How long a transfer that broke is tried again, and how often. */
+struct patience {
+	int64_t until_ns, delay_ns;
+};
+
+/*
+ * Wait for a connection after a break. One that came as far as agreeing on a
+ * transfer makes the patience new; others come after longer and longer pauses.
+ */
+static enum sk_result
+reconnect(struct transfers *t, struct patience *p, bool began,
+    struct sock **peer, struct err *e)
+{
+	struct session *s = t->session;
+	int64_t now = clock_now_ns();
+
+	if (began || p->until_ns == 0) {
+		p->until_ns = clock_after_ns(now, s->dial->retry_ns);
+		p->delay_ns = RETRY_FIRST_MS * CLOCK_MS;
+	}
+	if (now >= p->until_ns || now >= s->deadline_ns)
+		return SK_TIMEOUT;
+	if (!s->listens && !intr_sleep(clock_min_ns(now + p->delay_ns,
+	    clock_min_ns(p->until_ns, s->deadline_ns))))
+		return SK_INTERRUPTED;
+	p->delay_ns = clock_min_ns(2 * p->delay_ns, RETRY_LAST_MS * CLOCK_MS);
+	return session_resume(s, p->until_ns, peer, e);
+}
+
 /*
  * A transfer over a connection, and over further ones while it breaks and
  * somebody is there within --retry-for.
@@ -52,7 +85,7 @@ static enum sk_result
 run_one(struct transfers *t, struct show *show, struct sock **peer,
     struct err *e)
 {
-	struct session *s = t->session;
+	struct patience patience = { 0 };
 	struct transfer_result result;
 	struct err again = { 0 };
 	enum sk_result r;
@@ -62,17 +95,13 @@ run_one(struct transfers *t, struct show *show, struct sock **peer,
 		t->status = show_begin(show);
 		r = t->once(t, peer, &result, e);
 		show_end(show);
-		if (r == SK_OK) {
+		if (r == SK_OK)
 			show_summary(show, &result);
-			return r;
-		}
 		if (r != SK_ERROR || !result.resumable ||
-		    s->dial->retry_ns < 0)
+		    t->session->dial->retry_ns < 0)
 			return r;
 		tell(e, "trying again");
-		r = session_resume(s, peer, &again);
-		if (r == SK_INTERRUPTED)
-			return r;
+		r = reconnect(t, &patience, result.began, peer, &again);
 		if (r != SK_OK)
 			break;
 		err_clear(e);
@@ -81,7 +110,7 @@ run_one(struct transfers *t, struct show *show, struct sock **peer,
 	if (again.code != ERR_NONE)
 		err_append(e, &again);
 	err_clear(&again);
-	return SK_ERROR;
+	return r == SK_INTERRUPTED ? r : SK_ERROR;
 }
 
 /* One client's failure is told, and does not end the others. */

@@ -1,14 +1,16 @@
 #include "transfer/digest.h"
+#include "transfer/digest_impl.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* The state comes from XXH3_createState, which aligns it for its vectors. */
 struct digest {
 	XXH3_state_t xxh;
+	digest_adder *add;
 };
 
 enum { ZEROS = 64 * 1024 };
@@ -18,12 +20,15 @@ static const unsigned char zeros[ZEROS];
 struct digest *
 digest_new(struct err *e)
 {
-	struct digest *d = (struct digest *)XXH3_createState();
+	/* Its vectors are aligned. */
+	struct digest *d = aligned_alloc(_Alignof(struct digest),
+	    sizeof(*d));
 
 	if (d == NULL) {
 		err_no_memory(e);
 		return NULL;
 	}
+	d->add = digest_choose();
 	digest_reset(d);
 	return d;
 }
@@ -31,8 +36,7 @@ digest_new(struct err *e)
 void
 digest_free(struct digest *d)
 {
-	if (d != NULL)
-		(void)XXH3_freeState(&d->xxh);
+	free(d);
 }
 
 void
@@ -44,7 +48,7 @@ digest_reset(struct digest *d)
 void
 digest_add(struct digest *d, const void *data, size_t size)
 {
-	(void)XXH3_128bits_update(&d->xxh, data, size);
+	d->add(&d->xxh, data, size);
 }
 
 void

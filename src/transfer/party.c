@@ -36,8 +36,8 @@ party_state(struct party *p)
 	return end;
 }
 
-static bool
-is_greeted(struct party *p)
+bool
+party_is_greeted(struct party *p)
 {
 	bool greeted;
 
@@ -189,7 +189,7 @@ judge_legs(struct party *p, int64_t now, int64_t *wake, struct err *e)
 		return VERDICT_FINISH;
 	if (end == PARTY_GOING_ON)
 		return VERDICT_GO_ON;
-	limit = p->end_ns + (is_greeted(p) ? ABORT_LIMIT_MS :
+	limit = p->end_ns + (party_is_greeted(p) ? ABORT_LIMIT_MS :
 	    FOREIGN_LIMIT_MS) * CLOCK_MS;
 	*wake = clock_min_ns(*wake, limit);
 	return now < limit ? VERDICT_GO_ON : VERDICT_FINISH;
@@ -340,6 +340,9 @@ party_run(struct party *p, struct err *e)
 		(void)time_is_up(p, e);
 	p->result->resumable = r == SK_ERROR && (e->code == ERR_BROKEN ||
 	    (e->code == ERR_TIMEOUT && p->in.state == LEG_FAILED));
+	/* Something in between that has nobody to connect to yet. */
+	if (p->end == PARTY_ABORTING && p->mute && p->channel.in_end == 0)
+		p->result->resumable = true;
 	run_release(&p->run);
 	if (r != SK_OK)
 		return r;
@@ -357,7 +360,8 @@ party_close(struct party *p, struct sock **peer)
 	/* There is nothing else to do meanwhile, whatever the mode. */
 	sock_set_mode(*peer, SK_BLOCKING);
 	sock_set_deadline(*peer, clock_now_ns() + ABORT_LIMIT_MS * CLOCK_MS);
-	if (p->in.state == LEG_ENDED && p->out.state == LEG_ENDED)
+	if (p->in.state == LEG_ENDED && p->out.state == LEG_ENDED &&
+	    (p->greeted || p->mute))
 		(void)sock_close(peer, &e);
 	sock_abort(peer);
 	sock_abort(&p->bell);

@@ -7,6 +7,9 @@
 enum sk_result party_step_in(struct leg *leg, struct err *e);
 enum sk_result party_step_out(struct leg *leg, struct err *e);
 
+/* Whether the peer's preamble has come. */
+bool party_is_greeted(struct party *p);
+
 /*
  * The kernel counts the time that the peer's window is closed, though the peer
  * answers (tcp(7), TCP_USER_TIMEOUT): whoever is heard of has more of it.

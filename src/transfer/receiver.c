@@ -25,6 +25,7 @@ take_begin(struct receiver *v, const struct frame *f, struct err *e)
 	if (!place_admits(v->place, begin.shape, e))
 		return SK_ERROR;
 	atomic_store(&v->party.status->total, begin.bytes);
+	v->party.result->began = true;
 	v->phase = TAKING;
 	v->shape = begin.shape;
 	return receiver_say(v, &go, e) ? SK_OK : SK_ERROR;

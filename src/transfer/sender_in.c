@@ -95,7 +95,7 @@ take(struct sender *s, const struct frame *f)
 	sender_lock(s);
 	if (f->type == WIRE_GO) {
 		ok = !s->go;
-		s->go = true;
+		s->go = s->party.result->began = true;
 	} else if (f->type == WIRE_VERDICT) {
 		ok = s->ended && wire_get_verdict(f->payload, f->len,
 		    &s->verdict);

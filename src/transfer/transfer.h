@@ -70,7 +70,8 @@ struct transfer_config {
 struct transfer_result {
 	uint64_t files, bytes, there;
 	unsigned char digest[DIGEST_SIZE];
-	bool resumable;		/* it broke, and trying again may finish it */
+	bool began;		/* both sides agreed on a transfer... */
+	bool resumable;		/* ...or not: trying again may finish it */
 };
 
 /*

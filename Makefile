@@ -95,7 +95,7 @@ lint:
 	shellcheck -x .ci/run tests/run tests/demo tests/layers
 	shellcheck -x -s bash completions/haul.bash
 	shellcheck -x tests/cli/*.bats tests/cli/lib/*.bash
-	mandoc -T lint -W warning man/*.1
+	mandoc -T lint -W warning man/*.[17]
 
 # The main job on real input: a directory tree from one haul to another.
 demo: $(BUILD)/haul
@@ -103,23 +103,28 @@ demo: $(BUILD)/haul
 
 BINDIR = $(DESTDIR)$(PREFIX)/bin
 SHARE = $(DESTDIR)$(PREFIX)/share
-MANDIR = $(SHARE)/man/man1
+MAN1DIR = $(SHARE)/man/man1
+MAN7DIR = $(SHARE)/man/man7
 BASHDIR = $(SHARE)/bash-completion/completions
 ZSHDIR = $(SHARE)/zsh/site-functions
 FISHDIR = $(SHARE)/fish/vendor_completions.d
-PAGES = $(notdir $(wildcard man/*.1))
+PAGES1 = $(notdir $(wildcard man/*.1))
+PAGES7 = $(notdir $(wildcard man/*.7))
 
 install: $(BUILD)/haul
-	install -d $(BINDIR) $(MANDIR) $(BASHDIR) $(ZSHDIR) $(FISHDIR)
+	install -d $(BINDIR) $(MAN1DIR) $(MAN7DIR) $(BASHDIR) $(ZSHDIR) \
+	    $(FISHDIR)
 	install -m 755 $(BUILD)/haul $(BINDIR)/haul
-	install -m 644 $(PAGES:%=man/%) $(MANDIR)
+	install -m 644 $(PAGES1:%=man/%) $(MAN1DIR)
+	install -m 644 $(PAGES7:%=man/%) $(MAN7DIR)
 	install -m 644 completions/haul.bash $(BASHDIR)/haul
 	install -m 644 completions/_haul $(ZSHDIR)/_haul
 	install -m 644 completions/haul.fish $(FISHDIR)/haul.fish
 
 uninstall:
-	rm -f $(BINDIR)/haul $(PAGES:%=$(MANDIR)/%) $(BASHDIR)/haul \
-	    $(ZSHDIR)/_haul $(FISHDIR)/haul.fish
+	rm -f $(BINDIR)/haul $(PAGES1:%=$(MAN1DIR)/%) \
+	    $(PAGES7:%=$(MAN7DIR)/%) $(BASHDIR)/haul $(ZSHDIR)/_haul \
+	    $(FISHDIR)/haul.fish
 
 clean:
 	rm -rf $(BUILD)

@@ -18,6 +18,7 @@ enum {
 	CHECK_BUFFER = 64 * 1024,
 	ZEROS = 16 * 1024,
 	SMALL = 64 * 1024,
+	SYNC_EVERY = 64 * 1024 * 1024,
 };
 
 bool
@@ -232,6 +233,14 @@ target_write(struct target *t, const unsigned char *data, size_t len,
 		}
 		t->pos += (uint64_t)n;
 		*put += (size_t)n;
+	}
+	/* Now and then, so that the last time does not take minutes. */
+	if (t->place->config.fsync && t->pos - t->synced >= SYNC_EVERY) {
+		t->synced = t->pos;
+		if (fdatasync(t->fd) != 0) {
+			(void)target_fail(t, errno, "", e);
+			return SK_ERROR;
+		}
 	}
 	return SK_OK;
 }

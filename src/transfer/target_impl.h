@@ -19,6 +19,7 @@ struct target {
 	bool partial;		/* fd is a partial file... */
 	bool made;		/* ...that we have just made */
 	bool unnamed;		/* fd has no name yet */
+	uint64_t synced;	/* how far the disk has it, with --fsync */
 	uint64_t there, pos;
 	struct digest *digest;	/* of the first pos bytes */
 	bool owns_digest;

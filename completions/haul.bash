@@ -103,8 +103,11 @@ _haul_argument()
         --source-port | -p)
             _haul_services "$protocol"
             ;;
-        --port-file)
+        --port-file | --output | -o)
             _filedir
+            ;;
+        --directory | -D)
+            _filedir -d
             ;;
         --socket-mode)
             _haul_offer -W '600 660 666'
@@ -132,6 +135,7 @@ _haul()
     local bind='--ready-fd= --port-file= --backlog= --socket-mode='
     local relay='-d --no-stdin --send-only --receive-only -C --crlf --hold
         --linger= --datagram='
+    local transfer='--raw --progress --no-progress'
     local command=${words[1]} listening='' taken
     local -a options
 
@@ -142,10 +146,13 @@ _haul()
     case $command in
         listen) listening=y taken="$common $bind $relay" ;;
         connect) taken="$common $dial $relay" ;;
-        send) taken="$common $dial $bind --datagram= -l --listen" ;;
+        send)
+            taken="$common $dial $bind $transfer --datagram= -l --listen"
+            ;;
         receive)
             listening=y
-            taken="$common $dial $bind -c --connect"
+            taken="$common $dial $bind $transfer -c --connect -o= --output= -D=
+                --directory= --force --fsync -k --keep-open --count="
             ;;
         *) return ;;
     esac

@@ -14,7 +14,8 @@ end
 function __haul_operands
     set -l with_argument --connect-timeout --accept-timeout --idle-timeout \
         --timeout --sockopt --source --source-port --retry-for --ready-fd \
-        --port-file --backlog --socket-mode --linger --datagram
+        --port-file --backlog --socket-mode --linger --datagram --output \
+        --directory --count
     set -l words (commandline -opc)
     set -l skip no
     set -l ended no
@@ -26,7 +27,7 @@ function __haul_operands
         else if test "$word" = --
             set ended yes
         else if contains -- $word $with_argument
-            or string match -qr -- '^-[^-]*[wsp]$' $word
+            or string match -qr -- '^-[^-]*[wspoD]$' $word
             set skip yes
         end
     end
@@ -175,7 +176,8 @@ complete -c haul -n __haul_command -a listen \
     -d 'wait for a connection and talk over it'
 complete -c haul -n __haul_command -a connect \
     -d 'make a connection and talk over it'
-complete -c haul -n __haul_command -a send -d 'deliver a stream or files'
+complete -c haul -n __haul_command -a send \
+    -d 'deliver a stream, files or directories'
 complete -c haul -n __haul_command -a receive -d 'take what haul send delivers'
 complete -c haul -s h -l help -d 'print help and exit'
 complete -c haul -s V -l version -d 'print the version and exit'
@@ -239,6 +241,24 @@ complete -c haul -n $command -l linger -xka $durations \
     -d 'leave this long after end of input'
 complete -c haul -n '__haul_command listen connect send' -l datagram \
     -xa 'line chunk' -d 'with -u, what becomes a datagram'
+
+# Transfers
+set command '__haul_command send receive'
+complete -c haul -n $command -l raw \
+    -d 'a plain stream, for peers other than haul'
+complete -c haul -n $command -l progress -d 'show progress'
+complete -c haul -n $command -l no-progress -d 'never show progress'
+set command '__haul_command receive'
+complete -c haul -n $command -s o -l output -rF -d 'write to a file'
+complete -c haul -n $command -s D -l directory \
+    -xa '(__fish_complete_directories)' -d 'write into a directory'
+complete -c haul -n $command -l force -d 'replace files that exist'
+complete -c haul -n $command -l fsync \
+    -d 'confirm only what has reached the disk'
+complete -c haul -n $command -s k -l keep-open \
+    -d 'take one transfer after the other'
+complete -c haul -n $command -l count -x \
+    -d 'with -k, end after so many transfers'
 
 # Who waits for whom
 complete -c haul -n '__haul_command send' -s l -l listen \

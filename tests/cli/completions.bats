@@ -183,6 +183,12 @@ expect() {
 		haul listen --socket-mode 60 -> haul listen --socket-mode 600_
 		haul listen --port-file files/so -> haul listen --port-file files/sock.1_
 		haul listen --port-file=files/so -> haul listen --port-file=files/sock.1_
+		haul receive -o files/so -> haul receive -o files/sock.1_
+		haul receive --output=files/wi -> haul receive --output=files/with\\ space_
+		haul receive -D fil -> haul receive -D files/
+		haul receive --directory fil -> haul receive --directory files/
+		haul receive --directory=fil -> haul receive --directory=files/
+		haul receive -D files/so -> haul receive -D files/so
 	END
 	expect table "${SHELLS[@]}"
 }
@@ -193,6 +199,10 @@ expect() {
 		haul send -v prob -> haul send -v prob.host_
 		haul receive -c prob -> haul receive -c prob.host_
 		haul receive prob -> haul receive prob
+		haul receive -k -D files --count 2 domain- -> haul receive -k -D files --count 2 domain-s_
+		haul receive -o sock domain- -> haul receive -o sock domain-s_
+		haul receive 9000 fil -> haul receive 9000 fil
+		haul receive -kD files 9000 fil -> haul receive -kD files 9000 fil
 		haul send -l prob -> haul send -l prob
 		haul listen localh -> haul listen localhost_
 		haul listen domain- -> haul listen domain-s_

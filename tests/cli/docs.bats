@@ -145,6 +145,34 @@ options_of() {
 	[[ $status == 0 && -z $output ]] || fail "$output"
 }
 
+@test "the test vectors are those of vectors.py" {
+	cd "$ROOT/tests/unit" || return
+	diff -u wire.vectors <(timeout 30 ./vectors.py)
+}
+
+@test "haul-transfer(7) shows test vectors as they are" {
+	# Each display, and all vectors, with "|" for the line ends.
+	sed -E 's/^([SR] [A-Z]+) .*/\1/; s/^\t/  /' \
+		"$ROOT/tests/unit/wire.vectors" | tr '\n' '|' >vectors
+	sed -n '/^\.Sh EXAMPLES/,/^\.Sh SEE/p' "$ROOT/man/haul-transfer.7" |
+		awk '/^\.Ed/ { print line; inside = 0 }
+			inside { line = line $0 "|" }
+			/^\.Bd -literal/ { inside = 1; line = "" }' >shown
+	(($(wc -l <shown) >= 3))
+	while read -r block; do
+		grep -qF -- "$block" vectors || fail "$block"
+	done <shown
+}
+
+@test "haul-transfer(7) lists the frames that there are vectors of" {
+	sed -nE 's/^[SR] ([A-Z]+).*/\1/p' "$ROOT/tests/unit/wire.vectors" |
+		sort -u | grep -vx PREAMBLE >used
+	page haul-transfer | sed -nE \
+		's/^ +([A-Z]+) +[0-9]{2} +(sender|receiver|both) +[0-9].*/\1/p' |
+		sort >listed
+	diff -u used listed
+}
+
 @test "the examples of the pages run" {
 	timeout 60 "$ROOT/tests/doc/examples.py" "$HAUL" "$ROOT"/man/*.1
 }

@@ -20,7 +20,7 @@ TYPES = {
     "CLOSE": 0x06, "DROP": 0x07, "END": 0x08, "BYE": 0x09,
     "KEEPALIVE": 0x20, "ABORT": 0x21,
     "GO": 0x41, "TAKE": 0x42, "CHECK": 0x43, "REFUSE": 0x44, "FAILED": 0x45,
-    "CONFIRM": 0x46, "VERDICT": 0x47,
+    "CONFIRM": 0x46, "VERDICT": 0x47, "HAVE": 0x48,
 }
 SHAPES = {"stream": 1, "file": 2, "tree": 3}
 KINDS = {"file": 1, "stream": 2, "directory": 3, "link": 4}
@@ -35,9 +35,9 @@ HEAD = """\
 # text N times; \\xHH is a byte that is not printable.
 #
 # "hash" gives the hashes of a content. "refused" is a frame or a preamble that
-# is no such thing from that side, although its checks are right. A
-# "conversation" is a whole connection, in one of the orders in which its frames
-# can come; "there" is what the receiver has of an entry before.
+# is no such thing from that side; its checks are right unless it says otherwise.
+# A "conversation" is a whole connection, in one of the orders in which its
+# frames can come; "there" is what the receiver has of an entry before.
 """
 
 
@@ -56,6 +56,10 @@ def digest(data):
 
 def check(data):
     return xxh("-H3", data)
+
+
+def short_check(data):
+    return check(data)[4:]
 
 
 class Repeated:
@@ -136,9 +140,14 @@ def u64(value):
     return struct.pack(">Q", value)
 
 
-def header(code, length, checked=b"", reserved=b"\0\0\0"):
-    first = u8(code) + reserved + u32(length)
-    return [first[:4], first[4:], check(first + checked)]
+def header(code, length, payload_check, reserved=b"\0\0\0"):
+    first = u8(code) + reserved + u32(length) + payload_check
+    return [first[:4], first[4:8], first[8:], short_check(first)]
+
+
+def check_of_payload(code, payload):
+    """The content of files has no check but the digest in CLOSE."""
+    return bytes(4) if code == TYPES["DATA"] else short_check(payload)
 
 
 def preamble(side, version=1, silence_ms=60000, reserved=0):
@@ -147,28 +156,35 @@ def preamble(side, version=1, silence_ms=60000, reserved=0):
     return [first[:8], first[8:10], first[10:12], first[12:], check(first)]
 
 
+def folded(tokens):
+    """The tokens in pieces of at most 64 digits."""
+    for token in tokens:
+        token = token.hex() if isinstance(token, bytes) else token
+        while len(token) > 64 and "*" not in token:
+            yield token[:64]
+            token = token[64:]
+        yield token
+
+
 def show(line, *rows):
-    """Print a vector: the line, and rows of tokens folded to the width."""
+    """Print a vector: the line, and rows of tokens."""
     print(line)
     for row in rows:
-        text = "\t"
-        for token in row:
-            token = token.hex() if isinstance(token, bytes) else token
-            while len(token) > 64 and "*" not in token:
-                print("\t" + token[:64])
-                token = token[64:]
-            if len(text) > 1 and len(text) + len(token) > 72:
-                print(text.rstrip())
-                text = "\t"
-            text += token + " "
-        if text.strip():
-            print(text.rstrip())
+        text = ""
+        for token in folded(row):
+            if text and len(text) + len(token) > 69:
+                print("\t" + text)
+                text = ""
+            text += (" " if text else "") + token
+        if text:
+            print("\t" + text)
 
 
 def put(side, what, fields, payload):
-    checked = b"" if what == "DATA" else payload.data
+    code = TYPES[what]
     line = "%s %s %s" % (side, what, fields)
-    show(line.rstrip(), header(TYPES[what], len(payload.data), checked),
+    show(line.rstrip(), header(code, len(payload.data),
+                               check_of_payload(code, payload.data)),
          payload.tokens)
 
 
@@ -304,7 +320,6 @@ def sender_frames():
     put_offer("file", name, 1)
     put_offer("stream", "", UNKNOWN)
     put_offer("stream", "pipe", UNKNOWN)
-    put_offer("stream", "device", UNKNOWN, stored=0)
     put_offer("directory", "photos")
     put_offer("directory", name)
     put_offer("link", "photos/latest", target="sea.jpg")
@@ -315,7 +330,7 @@ def sender_frames():
     put_data("hello, world\n")
     put_data("\0")
     put_data(Repeated(b"haul", 262144))
-    for value in 1, 4096, LARGEST:
+    for value in 1, 4096, 64 * 2**20:
         put_number("S", "HOLE", value)
     put_close(13, digest(b"hello, world\n"))
     put_close(0, digest(b""))
@@ -337,6 +352,8 @@ def receiver_frames():
     put_empty("R", "GO")
     for value in 0, 1, 13, 2**32, LARGEST:
         put_number("R", "TAKE", value)
+    for value in 1, 13, LARGEST:
+        put_number("R", "HAVE", value)
     put_check(digest(b"hello, "))
     put_check(bytes(16))
     put_reason("R", "REFUSE", 1, "exists; use --force to replace it")
@@ -358,11 +375,19 @@ def receiver_frames():
 
 # --- what is refused ----------------------------------------------------------
 
-def refuse(side, why, code, payload, length=None, reserved=b"\0\0\0"):
+def refuse(side, why, code, payload, length=None, reserved=b"\0\0\0",
+           payload_check=None):
     length = len(payload) if length is None else length
-    checked = b"" if code == TYPES["DATA"] else payload
+    if payload_check is None:
+        payload_check = check_of_payload(code, payload)
     show("%s refused why=%s" % (side, quoted(why.encode())),
-         header(code, length, checked, reserved), tokens_of(payload))
+         header(code, length, payload_check, reserved), tokens_of(payload))
+
+
+def refuse_above(side, what, before=b"", after=b"", values=(2**63, UNKNOWN)):
+    for value in values:
+        refuse(side, "%s above the limit" % what, TYPES[what],
+               before + u64(value) + after)
 
 
 def refuse_offer(why, kind=1, mode=0o644, mtime_s=0, mtime_ns=0, size=0,
@@ -379,7 +404,7 @@ def refusals():
     show('S refused why="a reserved byte of a preamble"',
          preamble("S", reserved=256))
     for side in "SR":
-        for code in 0x00, 0x0a, 0x22, 0x40, 0x48, 0x80, 0xff:
+        for code in 0x00, 0x0a, 0x22, 0x40, 0x49, 0x80, 0xff:
             refuse(side, "unknown type 0x%02x" % code, code, b"")
         for position in range(3):
             reserved = bytes(i == position for i in range(3))
@@ -394,10 +419,13 @@ def refusals():
     refuse("S", "a KEEPALIVE too long", TYPES["KEEPALIVE"], b"\0")
     refuse("S", "no shape", TYPES["BEGIN"], u8(0) + u64(1) + u64(1))
     refuse("S", "unknown shape", TYPES["BEGIN"], u8(4) + u64(1) + u64(1))
-    refuse("S", "FROM above the limit", TYPES["FROM"], u64(2**63))
-    refuse("S", "HOLE above the limit", TYPES["HOLE"], u64(UNKNOWN))
-    refuse("R", "TAKE above the limit", TYPES["TAKE"], u64(2**63))
-    refuse("R", "TAKE unknown", TYPES["TAKE"], u64(UNKNOWN))
+    limits()
+    refuse("S", "a payload with a wrong check", TYPES["FROM"], u64(1),
+           payload_check=short_check(u64(0)))
+    refuse("S", "no payload with a wrong check", TYPES["BYE"], b"",
+           payload_check=bytes(4))
+    refuse("S", "DATA with a check of the payload", TYPES["DATA"], b"a",
+           payload_check=short_check(b"a"))
     for side, what in ("S", "DROP"), ("S", "ABORT"), ("R", "ABORT"), \
             ("R", "REFUSE"):
         refuse(side, what + " without a code", TYPES[what], b"")
@@ -411,6 +439,24 @@ def refusals():
     offers()
 
 
+def limits():
+    for shape in 1, 3:
+        refuse_above("S", "BEGIN", u8(shape), u64(1), (2**63, UNKNOWN - 1))
+        refuse_above("S", "BEGIN", u8(shape) + u64(1), b"",
+                     (2**63, UNKNOWN - 1))
+    for side, what in ("S", "FROM"), ("S", "HOLE"), ("R", "TAKE"), \
+            ("R", "HAVE"):
+        refuse_above(side, what)
+    refuse_above("S", "CLOSE", b"", bytes(16))
+    for i in range(4):
+        refuse_above("S", "END", bytes(8 * i), bytes(8 * (3 - i) + 16))
+    refuse_above("R", "FAILED", b"", b"\1why")
+    refuse_above("R", "CONFIRM", b"", bytes(8))
+    refuse_above("R", "CONFIRM", bytes(8))
+    refuse_above("R", "VERDICT", b"", bytes(24))
+    refuse_above("R", "VERDICT", bytes(8), bytes(16))
+
+
 def offers():
     refuse_offer("an OFFER of no kind", kind=0)
     refuse_offer("an OFFER of an unknown kind", kind=5)
@@ -418,9 +464,20 @@ def offers():
     refuse_offer("an OFFER with 1000000000 nanoseconds", mtime_ns=10**9)
     refuse_offer("an OFFER of a file of unknown size", size=UNKNOWN)
     refuse_offer("an OFFER of a file above the limit", size=2**63)
-    refuse_offer("an OFFER of a stream of known size", kind=2, size=1)
+    refuse_offer("an OFFER of a file with more outside of holes", size=1,
+                 stored=2)
+    refuse_offer("an OFFER of a stream of known size", kind=2, size=1,
+                 stored=UNKNOWN)
+    refuse_offer("an OFFER of a stream with known holes", kind=2,
+                 size=UNKNOWN, stored=0)
     refuse_offer("an OFFER of a directory of unknown size", kind=3,
-                 size=UNKNOWN)
+                 size=UNKNOWN, stored=UNKNOWN)
+    refuse_offer("an OFFER of a directory with a size", kind=3, size=1)
+    refuse_offer("an OFFER of a directory with bytes", kind=3, stored=1)
+    refuse_offer("an OFFER of a link with a size", kind=4, size=1,
+                 target="b")
+    refuse_offer("an OFFER of a link with bytes", kind=4, stored=1,
+                 target="b")
     refuse_offer("an OFFER of a file with a target", target="b")
     refuse_offer("an OFFER of a directory with a target", kind=3, target="b")
     refuse_offer("an OFFER of a link without a target", kind=4)
@@ -491,12 +548,25 @@ class Conversation:
         self.content(content[len(there):] if agreed else content)
         self.close(offer, content)
 
+    def kept(self, name, there, content):
+        """A file that is there and is not replaced."""
+        offer = put_offer("file", name, len(content))
+        print("there content=" + text_of(there))
+        put_number("R", "HAVE", len(there))
+        put_check(digest(there))
+        if there == content:
+            put_number("S", "FROM", len(there))
+            self.close(offer, content)
+        else:
+            put_reason("S", "DROP", 9, "exists and differs")
+            self.dropped += 1
+            self.account(offer)
+
     def end(self, missing=0):
         put_confirm(self.entries, self.bytes)
         put_end(self.entries, self.bytes, self.dropped, missing, self.total)
         put_verdict(self.entries, self.failed, self.total)
-        if self.failed == 0:
-            put_empty("S", "BYE")
+        put_empty("S", "BYE")
 
 
 def conversations():
@@ -522,14 +592,16 @@ def conversations():
     c.whole("file", "photos/sea.raw", b"a picture of sea\n\0\0", mode=0o755)
     c.end()
 
-    c = Conversation("a file is continued", "file", 1, 26)
-    c.resumed("disk.img", b"abcdefghijklm", b"abcdefghijklmnopqrstuvwxyz",
-              True)
+    c = Conversation("a file is continued", "file", 1, 13)
+    c.resumed("notes.txt", b"hello, ", b"hello, world\n", True)
     c.end()
 
-    c = Conversation("a file that is there", "file", 1, 26)
-    c.resumed("disk.img", b"abcdefghijklmnopqrstuvwxyz",
-              b"abcdefghijklmnopqrstuvwxyz", True)
+    c = Conversation("files that are there", "tree", 3, 52)
+    c.kept("different", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+           b"abcdefghijklmnopqrstuvwxyz")
+    c.whole("file", "empty", b"")
+    c.kept("equal", b"abcdefghijklmnopqrstuvwxyz",
+           b"abcdefghijklmnopqrstuvwxyz")
     c.end()
 
     c = Conversation("a file that has changed starts over", "file", 1, 26)

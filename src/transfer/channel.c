@@ -99,7 +99,7 @@ channel_greeting(struct channel *c, struct wire_preamble *p, struct err *e)
 		if (!wire_is_preamble(in, len, c->from))
 			return foreign(c, e);
 		r = fill_frames(c, e);
-		if (r == SK_EOF)
+		if (r == SK_EOF || (r == SK_ERROR && c->in_end == 0))
 			return foreign(c, e);
 		if (r != SK_OK)
 			return r;

@@ -340,8 +340,8 @@ party_run(struct party *p, struct err *e)
 		(void)time_is_up(p, e);
 	p->result->resumable = r == SK_ERROR && (e->code == ERR_BROKEN ||
 	    (e->code == ERR_TIMEOUT && p->in.state == LEG_FAILED));
-	/* Something in between that has nobody to connect to yet. */
-	if (p->end == PARTY_ABORTING && p->mute && p->channel.in_end == 0)
+	/* Nobody was there yet, but somebody in between: it may come. */
+	if (p->end == PARTY_ABORTING && !p->greeted && p->channel.in_end == 0)
 		p->result->resumable = true;
 	run_release(&p->run);
 	if (r != SK_OK)
@@ -361,7 +361,7 @@ party_close(struct party *p, struct sock **peer)
 	sock_set_mode(*peer, SK_BLOCKING);
 	sock_set_deadline(*peer, clock_now_ns() + ABORT_LIMIT_MS * CLOCK_MS);
 	if (p->in.state == LEG_ENDED && p->out.state == LEG_ENDED &&
-	    (p->greeted || p->mute))
+	    p->greeted)
 		(void)sock_close(peer, &e);
 	sock_abort(peer);
 	sock_abort(&p->bell);

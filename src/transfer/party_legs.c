@@ -140,8 +140,8 @@ step_end(struct party *p, enum party_end end, struct err *e)
 		put_abort(p);
 		return SK_OK;
 	}
-	/* Whoever spoke to us in another protocol has not been served. */
-	if (!p->mute && !party_is_greeted(p))
+	/* Whoever speaks another protocol has not been served: no end. */
+	if (!party_is_greeted(p))
 		return SK_EOF;
 	r = sock_shutdown_write(p->channel.peer, e);
 	return r == SK_OK ? SK_EOF : r;

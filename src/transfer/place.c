@@ -117,23 +117,25 @@ pop(struct place_level **top)
 void
 place_forget(struct place *p)
 {
+	int i;
+
 	while (p->top != NULL)
 		pop(&p->top);
 	while (p->made != NULL)
 		pop(&p->made);
+	for (i = 0; i < PLACE_USES; i++) {
+		if (p->parents[i].fd != -1)
+			(void)close(p->parents[i].fd);
+		p->parents[i].fd = -1;
+	}
 }
 
 void
 place_close(struct place *p)
 {
-	int i;
-
 	if (p == NULL)
 		return;
 	place_forget(p);
-	for (i = 0; i < PLACE_USES; i++)
-		if (p->parents[i].fd != -1)
-			(void)close(p->parents[i].fd);
 	if (p->dir != -1)
 		(void)close(p->dir);
 	sock_abort(&p->out);

@@ -62,7 +62,10 @@ bool place_make_link(struct place *p, const char *name, const char *target,
  */
 bool place_leave(struct place *p, const char *name, struct err *e);
 
-/* The connection is over: directories that were entered stay as they are. */
+/*
+ * The connection is over: directories that were entered stay as they are, and
+ * nothing is kept open but the place itself.
+ */
 void place_forget(struct place *p);
 
 /* It is a directory, and what comes next is in it. */

@@ -74,6 +74,8 @@ fill_data(struct channel *c, struct err *e)
 static enum sk_result
 foreign(struct channel *c, struct err *e)
 {
+	c->resembles = wire_resembles(c->in + c->in_start,
+	    c->in_end - c->in_start, c->from);
 	err_set(e, ERR_PEER, 0, sock_name(c->peer), "the peer does not speak "
 	    "haul's transfer protocol; use --raw");
 	return SK_ERROR;
@@ -99,7 +101,7 @@ channel_greeting(struct channel *c, struct wire_preamble *p, struct err *e)
 		if (!wire_is_preamble(in, len, c->from))
 			return foreign(c, e);
 		r = fill_frames(c, e);
-		if (r == SK_EOF || (r == SK_ERROR && c->in_end == 0))
+		if (r == SK_EOF)
 			return foreign(c, e);
 		if (r != SK_OK)
 			return r;

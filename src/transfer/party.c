@@ -37,14 +37,14 @@ party_state(struct party *p)
 }
 
 bool
-party_is_greeted(struct party *p)
+party_is_kin(struct party *p)
 {
-	bool greeted;
+	bool kin;
 
 	(void)pthread_mutex_lock(&p->lock);
-	greeted = p->greeted;
+	kin = p->kin;
 	(void)pthread_mutex_unlock(&p->lock);
-	return greeted;
+	return kin;
 }
 
 /* The first end is the one. */
@@ -189,7 +189,7 @@ judge_legs(struct party *p, int64_t now, int64_t *wake, struct err *e)
 		return VERDICT_FINISH;
 	if (end == PARTY_GOING_ON)
 		return VERDICT_GO_ON;
-	limit = p->end_ns + (party_is_greeted(p) ? ABORT_LIMIT_MS :
+	limit = p->end_ns + (party_is_kin(p) ? ABORT_LIMIT_MS :
 	    FOREIGN_LIMIT_MS) * CLOCK_MS;
 	*wake = clock_min_ns(*wake, limit);
 	return now < limit ? VERDICT_GO_ON : VERDICT_FINISH;
@@ -361,7 +361,7 @@ party_close(struct party *p, struct sock **peer)
 	sock_set_mode(*peer, SK_BLOCKING);
 	sock_set_deadline(*peer, clock_now_ns() + ABORT_LIMIT_MS * CLOCK_MS);
 	if (p->in.state == LEG_ENDED && p->out.state == LEG_ENDED &&
-	    p->greeted)
+	    p->kin)
 		(void)sock_close(peer, &e);
 	sock_abort(peer);
 	sock_abort(&p->bell);

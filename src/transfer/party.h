@@ -36,6 +36,7 @@ struct party {
 	int64_t end_ns;		/* when end left PARTY_GOING_ON */
 	uint64_t failures;	/* entries that failed... */
 	struct err first;	/* ...and the first of them, not told yet */
+	bool kin;		/* the peer is haul: what came resembles it */
 	bool greeted;		/* the peer's preamble has come... */
 	uint32_t peer_silence_ms;	/* ...with this */
 

@@ -7,8 +7,8 @@
 enum sk_result party_step_in(struct leg *leg, struct err *e);
 enum sk_result party_step_out(struct leg *leg, struct err *e);
 
-/* Whether the peer's preamble has come. */
-bool party_is_greeted(struct party *p);
+/* Whether the peer is haul, as far as can be seen. */
+bool party_is_kin(struct party *p);
 
 /*
  * The kernel counts the time that the peer's window is closed, though the peer

@@ -46,6 +46,9 @@ party_greet(struct party *p, struct err *e)
 	enum sk_result r;
 
 	r = channel_greeting(&p->channel, &peer, e);
+	(void)pthread_mutex_lock(&p->lock);
+	p->kin = r == SK_OK || p->channel.resembles;
+	(void)pthread_mutex_unlock(&p->lock);
 	if (r == SK_TIMEOUT) {
 		err_set(e, ERR_PEER, 0, sock_name(p->channel.peer),
 		    "the peer does not speak haul's transfer protocol; use "
@@ -141,7 +144,7 @@ step_end(struct party *p, enum party_end end, struct err *e)
 		return SK_OK;
 	}
 	/* Whoever speaks another protocol has not been served: no end. */
-	if (!party_is_greeted(p))
+	if (!party_is_kin(p))
 		return SK_EOF;
 	r = sock_shutdown_write(p->channel.peer, e);
 	return r == SK_OK ? SK_EOF : r;

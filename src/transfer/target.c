@@ -14,7 +14,7 @@
 
 enum {
 	OWNER_READ_WRITE = 0600,
-	CHECK_STEP = 1024 * 1024,
+	CHECK_STEP = 4 * 1024 * 1024,
 	CHECK_BUFFER = 64 * 1024,
 	ZEROS = 16 * 1024,
 	SMALL = 64 * 1024,
@@ -99,29 +99,48 @@ target_is_final(const struct target *t)
 	return t->final && !t->place->config.force;
 }
 
+/* Digest up to max bytes of what is there; -1 with errno. */
+static ssize_t
+check_some(struct target *t, size_t max)
+{
+	unsigned char buf[CHECK_BUFFER];
+	uint64_t start, end;
+	ssize_t n;
+
+	fsys_next_data(t->fd, t->pos, t->there, &start, &end);
+	if (start > t->pos) {
+		if (start - t->pos < max)
+			max = (size_t)(start - t->pos);
+		digest_add_zeros(t->digest, max);
+		return (ssize_t)max;
+	}
+	if (max > end - t->pos)
+		max = (size_t)(end - t->pos);
+	n = pread(t->fd, buf, max < sizeof(buf) ? max : sizeof(buf),
+	    (off_t)t->pos);
+	if (n > 0)
+		digest_add(t->digest, buf, (size_t)n);
+	return n;
+}
+
 enum sk_result
 target_check(struct target *t, uint64_t *done,
     unsigned char digest[DIGEST_SIZE], struct err *e)
 {
-	unsigned char buf[CHECK_BUFFER];
-	uint64_t end = t->pos + CHECK_STEP;
+	uint64_t end = t->there - t->pos < CHECK_STEP ? t->there :
+	    t->pos + CHECK_STEP;
 	ssize_t n;
-	size_t len;
 
-	for (*done = 0; t->pos < t->there && t->pos < end; ) {
-		len = t->there - t->pos < sizeof(buf) ?
-		    (size_t)(t->there - t->pos) : sizeof(buf);
-		n = pread(t->fd, buf, len, (off_t)t->pos);
+	for (*done = 0; t->pos < end; *done += (uint64_t)n) {
+		n = check_some(t, (size_t)(end - t->pos));
 		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
+			n = 0;
+		else if (n <= 0) {
 			(void)target_fail(t, n < 0 ? errno : EIO,
 			    "what is there", e);
 			return SK_ERROR;
 		}
-		digest_add(t->digest, buf, (size_t)n);
 		t->pos += (uint64_t)n;
-		*done += (uint64_t)n;
 	}
 	if (t->pos < t->there)
 		return SK_OK;

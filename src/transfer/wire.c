@@ -112,6 +112,16 @@ wire_is_preamble(const unsigned char *buf, size_t len, enum wire_role role)
 }
 
 bool
+wire_resembles(const unsigned char *buf, size_t len, enum wire_role role)
+{
+	size_t i, right = 0;
+
+	for (i = 0; i < len && i < MAGIC_SIZE; i++)
+		right += buf[i] == magics[role][i];
+	return right > MAGIC_SIZE / 2;
+}
+
+bool
 wire_get_preamble(const unsigned char *buf, struct wire_preamble *p)
 {
 	const unsigned char *q = buf + MAGIC_SIZE;

@@ -143,6 +143,10 @@ void wire_put_preamble(unsigned char *buf, enum wire_role role,
 bool wire_is_preamble(const unsigned char *buf, size_t len,
     enum wire_role role);
 
+/* Whether they may be a damaged one: most bytes of its magic are right. */
+bool wire_resembles(const unsigned char *buf, size_t len,
+    enum wire_role role);
+
 /* False: it is damaged. Its version may be one that we do not speak. */
 bool wire_get_preamble(const unsigned char *buf, struct wire_preamble *p);
 

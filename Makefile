@@ -97,6 +97,10 @@ lint:
 	shellcheck -x tests/cli/*.bats tests/cli/lib/*.bash
 	mandoc -T lint -W warning man/*.[17]
 
+# Transfers against public peers. BENCH: options and cases, see its --help.
+bench: $(BUILD)/haul
+	tests/bench/run --haul $(BUILD)/haul --json $(BUILD)/bench.json $(BENCH)
+
 # The main job on real input: a directory tree from one haul to another.
 demo: $(BUILD)/haul
 	tests/demo $(BUILD)/haul
@@ -132,4 +136,4 @@ clean:
 -include $(OBJS:.o=.d) $(MAIN:.o=.d) $(wildcard $(BUILD)/tests/unit/*.d)
 
 .SECONDARY:
-.PHONY: all unit test check-valgrind lint demo install uninstall clean FORCE
+.PHONY: all unit test check-valgrind lint bench demo install uninstall clean FORCE

@@ -1,5 +1,7 @@
 #include "cli/commands.h"
 
+#include <sys/resource.h>
+
 #include "cli/options.h"
 #include "cli/session.h"
 #include "cli/show.h"
@@ -82,6 +84,18 @@ send_once(struct transfers *t, struct sock **peer,
 	    result, e);
 }
 
+/* The walk keeps a descriptor for each directory that it is in. */
+static void
+raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static enum sk_result
 send_files(struct session *s, const struct send_options *o,
     char *const *files, struct err *e)
@@ -91,6 +105,7 @@ send_files(struct session *s, const struct send_options *o,
 
 	if (!transfer_check_operands(files, e))
 		return SK_ERROR;
+	raise_descriptors();
 	return transfers_run(&t, &o->transfer, e);
 }
 

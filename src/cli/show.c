@@ -183,7 +183,7 @@ static size_t
 compose(const struct view *v, size_t columns, char *line, size_t size)
 {
 	char name[sizeof(v->name)], bar[BAR_MAX + 8], done[PART_MAX] = "";
-	char tail[4 * PART_MAX], full[4 * PART_MAX];
+	char tail[6 * PART_MAX], full[6 * PART_MAX];
 	size_t used, room;
 
 	if (v->total != TRANSFER_UNKNOWN)

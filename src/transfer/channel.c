@@ -227,6 +227,21 @@ channel_put(struct channel *c, size_t size)
 	c->out_end += size;
 }
 
+unsigned char *
+channel_new_buffer(void)
+{
+	return aligned_alloc(CHANNEL_PAGE, PAGES_SIZE);
+}
+
+void
+channel_exchange(struct channel *c, unsigned char **buffer)
+{
+	unsigned char *old = c->out;
+
+	c->out = *buffer;
+	*buffer = old;
+}
+
 enum sk_result
 channel_flush(struct channel *c, struct err *e)
 {

@@ -80,6 +80,13 @@ bool channel_is_going_out(const struct channel *c);
 unsigned char *channel_end(struct channel *c);
 void channel_put(struct channel *c, size_t size);
 
+/*
+ * A second buffer: something put into it behind CHANNEL_START is there to be
+ * sent once it has taken the place of the first, which has to be empty.
+ */
+unsigned char *channel_new_buffer(void);
+void channel_exchange(struct channel *c, unsigned char **buffer);
+
 /* Send all that is pending. */
 enum sk_result channel_flush(struct channel *c, struct err *e);
 

@@ -234,8 +234,7 @@ produce(void *side, struct err *e)
 		party_keep_alive(&s->party);
 		return sender_check(s, item, e);
 	case READING:
-		sender_read(s, item);
-		return SK_OK;
+		return sender_read(s, item, e);
 	case DROPPING:
 		return sender_put_drop(s, item, e);
 	case STREAMING:
@@ -290,6 +289,8 @@ fill_result(struct sender *s)
 static void
 release(struct sender *s)
 {
+	ahead_free(s->ahead);
+	free(s->spare);
 	sender_release_source(s);
 	err_clear(&s->why);
 	for (; s->head < s->tail; s->head++)

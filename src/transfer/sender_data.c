@@ -194,8 +194,50 @@ sender_check(struct sender *s, struct item *item, struct err *e)
  * they are digested: sendfile(2) costs the receiver, whose copy is then one
  * from memory and not from the cache, more than it saves here.
  */
-void
-sender_read(struct sender *s, struct item *item)
+/* The first part of a large file; further ones follow in read_ahead. */
+static bool
+begin_ahead(struct sender *s, struct item *item)
+{
+	struct err e = { 0 };
+
+	if (s->party.config->mode != SK_BLOCKING ||
+	    s->source.data_end - s->source.pos < CHANNEL_BUFFER)
+		return false;
+	if (s->ahead == NULL) {
+		s->spare = channel_new_buffer();
+		s->ahead = s->spare != NULL ? ahead_new(&e) : NULL;
+		err_clear(&e);
+	}
+	if (s->ahead == NULL)
+		return false;
+	ahead_begin(s->ahead, &s->source, &item->entry,
+	    s->spare + CHANNEL_START + WIRE_HEADER, CHANNEL_BUFFER);
+	return true;
+}
+
+/* What was read ahead, once all before it is out; and on with the next part. */
+static enum sk_result
+read_ahead(struct sender *s, struct item *item, struct err *e)
+{
+	struct channel *c = &s->party.channel;
+	struct err why = { 0 };
+	size_t got;
+
+	if (channel_pending(c) > 0)
+		return channel_flush(c, e);
+	if (!ahead_take(s->ahead, &got, &why)) {
+		drop(s, &why);
+		return SK_OK;
+	}
+	channel_exchange(c, &s->spare);
+	wire_put_data_header(channel_end(c), (uint32_t)got);
+	channel_put(c, WIRE_HEADER + got);
+	(void)begin_ahead(s, item);
+	return channel_flush(c, e);
+}
+
+static void
+read_now(struct sender *s, struct item *item)
 {
 	struct channel *c = &s->party.channel;
 	unsigned char *at = channel_end(c);
@@ -215,6 +257,8 @@ sender_read(struct sender *s, struct item *item)
 		channel_put(c, wire_put_number(at, WIRE_HOLE, zeros));
 		return;
 	}
+	if (begin_ahead(s, item))
+		return;
 	if (!source_read(&s->source, &item->entry, at + WIRE_HEADER, room,
 	    &got, &why)) {
 		drop(s, &why);
@@ -222,6 +266,15 @@ sender_read(struct sender *s, struct item *item)
 	}
 	wire_put_data_header(at, (uint32_t)got);
 	channel_put(c, WIRE_HEADER + got);
+}
+
+enum sk_result
+sender_read(struct sender *s, struct item *item, struct err *e)
+{
+	if (s->ahead != NULL && ahead_has_begun(s->ahead))
+		return read_ahead(s, item, e);
+	read_now(s, item);
+	return SK_OK;
 }
 
 static enum sk_result

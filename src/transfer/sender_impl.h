@@ -1,6 +1,7 @@
 #ifndef HAUL_TRANSFER_SENDER_IMPL_H
 #define HAUL_TRANSFER_SENDER_IMPL_H
 
+#include "transfer/ahead.h"
 #include "transfer/party.h"
 #include "transfer/source.h"
 #include "transfer/walk.h"
@@ -56,6 +57,8 @@ struct sender {
 	struct walk *walk;
 	bool walked;		/* all entries are offered */
 	struct source source;
+	struct ahead *ahead;	/* blocking mode; or NULL */
+	unsigned char *spare;	/* what it reads into; of the channel */
 	struct sock *stream;
 	char *stream_paths[2];
 	uint64_t stream_size;
@@ -87,7 +90,8 @@ enum sk_result sender_receive(void *side, struct err *e);
 void sender_begin_item(struct sender *s, struct item *item);
 enum sk_result sender_check(struct sender *s, struct item *item,
     struct err *e);
-void sender_read(struct sender *s, struct item *item);
+enum sk_result sender_read(struct sender *s, struct item *item,
+    struct err *e);
 enum sk_result sender_stream(struct sender *s, struct err *e);
 enum sk_result sender_put_drop(struct sender *s, struct item *item,
     struct err *e);

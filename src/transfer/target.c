@@ -104,18 +104,19 @@ static ssize_t
 check_some(struct target *t, size_t max)
 {
 	unsigned char buf[CHECK_BUFFER];
-	uint64_t start, end;
 	ssize_t n;
 
-	fsys_next_data(t->fd, t->pos, t->there, &start, &end);
-	if (start > t->pos) {
-		if (start - t->pos < max)
-			max = (size_t)(start - t->pos);
+	if (t->pos >= t->data_end)
+		fsys_next_data(t->fd, t->pos, t->there, &t->data_start,
+		    &t->data_end);
+	if (t->pos < t->data_start) {
+		if (max > t->data_start - t->pos)
+			max = (size_t)(t->data_start - t->pos);
 		digest_add_zeros(t->digest, max);
 		return (ssize_t)max;
 	}
-	if (max > end - t->pos)
-		max = (size_t)(end - t->pos);
+	if (max > t->data_end - t->pos)
+		max = (size_t)(t->data_end - t->pos);
 	n = pread(t->fd, buf, max < sizeof(buf) ? max : sizeof(buf),
 	    (off_t)t->pos);
 	if (n > 0)

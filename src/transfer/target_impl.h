@@ -20,6 +20,7 @@ struct target {
 	bool made;		/* ...that we have just made */
 	bool unnamed;		/* fd has no name yet */
 	uint64_t synced;	/* how far the disk has it, with --fsync */
+	uint64_t data_start, data_end;	/* of what is there: no hole */
 	uint64_t there, pos;
 	struct digest *digest;	/* of the first pos bytes */
 	bool owns_digest;

@@ -84,7 +84,7 @@ struct sock {
 	struct latch *stop;
 	atomic_bool input_stopped;
 	atomic_bool ended;	/* the peer has ended its direction */
-	int taken_error;	/* what getsockopt(2) took away from recv(2) */
+	atomic_int taken_error;	/* what another call took away from recv(2) */
 	bool no_move;		/* the kernel has refused to move bytes */
 	int stalls;		/* attempts to move in vain, in a row */
 	bool armed;		/* closing it would reset it */

@@ -24,8 +24,10 @@ broken(struct sock *s, int sys, const char *phase, struct err *e)
 static enum sk_result
 stream_try_next(struct sock *s, struct err *e)
 {
-	if (s->taken_error != 0)
-		return broken(s, s->taken_error, "receiving", e);
+	int sys = atomic_load(&s->taken_error);
+
+	if (sys != 0)
+		return broken(s, sys, "receiving", e);
 	atomic_store(&s->ended, true);
 	return SK_EOF;
 }
@@ -57,7 +59,12 @@ stream_try_send(struct sock *s, const void *buf, size_t len, size_t *put,
 	enum sk_result r;
 
 	r = sock_send_fd(s->fd, buf, len, put);
-	return r == SK_ERROR ? broken(s, errno, "sending", e) : r;
+	if (r != SK_ERROR)
+		return r;
+	/* It is told once, and recv(2) would see an end in order. */
+	if (errno == ECONNRESET)
+		atomic_store(&s->taken_error, errno);
+	return broken(s, errno, "sending", e);
 }
 
 static enum sk_result

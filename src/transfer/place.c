@@ -350,14 +350,13 @@ place_make_link(struct place *p, const char *name, const char *target,
 		return false;
 	made = symlinkat(target, dir, base) == 0;
 	if (!made && errno == EEXIST) {
-		if (is_link(dir, base, target))
-			return true;
-		if (!is_replaceable(dir, base))
+		made = is_link(dir, base, target);
+		if (!made && !is_replaceable(dir, base))
 			return fail(name, 0, "exists and is no file", e);
-		if (!p->config.force)
+		if (!made && !p->config.force)
 			return fail(name, 0,
 			    "exists; use --force to replace it", e);
-		made = replace_by_link(dir, base, target);
+		made = made || replace_by_link(dir, base, target);
 	}
 	if (!made)
 		return fail(name, errno, "", e);

@@ -57,7 +57,9 @@ party_greet(struct party *p, struct err *e)
 	}
 	if (r != SK_OK)
 		return r;
-	if (peer.version != WIRE_VERSION) {
+	/* A receiver tells the highest; a sender the one that it will speak. */
+	if (peer.version < WIRE_VERSION ||
+	    (peer.version > WIRE_VERSION && p->channel.from == WIRE_SENDER)) {
 		err_set(e, ERR_PEER, 0, sock_name(p->channel.peer),
 		    "speaks version %u of the transfer protocol, and not %d",
 		    peer.version, WIRE_VERSION);

@@ -181,10 +181,9 @@ place_admits(const struct place *p, enum wire_shape shape, struct err *e)
 
 /* Looking up. */
 
-/* Open the directory path from what is open already. */
+/* Open the directory path from what is open already. False: see errno. */
 static bool
-descend(struct place *p, struct place_parent *at, const char *path,
-    struct err *e)
+descend(struct place *p, struct place_parent *at, const char *path)
 {
 	size_t known = strlen(at->path);
 	char part[NAME_COMPONENT_MAX + 1];
@@ -199,7 +198,7 @@ descend(struct place *p, struct place_parent *at, const char *path,
 		at->path[0] = '\0';
 		at->fd = fcntl(p->dir, F_DUPFD_CLOEXEC, 0);
 		if (at->fd == -1)
-			return fail(path, errno, "", e);
+			return false;
 		known = 0;
 	}
 	for (path += known; *path != '\0'; path += len) {
@@ -208,10 +207,8 @@ descend(struct place *p, struct place_parent *at, const char *path,
 		memcpy(part, path, len);
 		part[len] = '\0';
 		fd = openat(at->fd, part, OPEN_DIRECTORY);
-		if (fd == -1) {
-			known = strlen(at->path);
-			return fail(at->path, errno, part, e);
-		}
+		if (fd == -1)
+			return false;
 		(void)close(at->fd);
 		at->fd = fd;
 		known = strlen(at->path);
@@ -221,16 +218,15 @@ descend(struct place *p, struct place_parent *at, const char *path,
 	return true;
 }
 
-/* The directory path itself; -1 with *e filled. */
+/* The directory path itself; -1 with errno. */
 static int
-open_directory(struct place *p, enum place_use use, const char *path,
-    struct err *e)
+open_directory(struct place *p, enum place_use use, const char *path)
 {
 	struct place_parent *at = &p->parents[use];
 
 	if (at->fd != -1 && strcmp(at->path, path) == 0)
 		return at->fd;
-	return descend(p, at, path, e) ? at->fd : -1;
+	return descend(p, at, path) ? at->fd : -1;
 }
 
 int
@@ -239,6 +235,7 @@ place_parent(struct place *p, enum place_use use, const char *name,
 {
 	char path[WIRE_NAME_MAX + 1];
 	const char *slash;
+	int dir;
 
 	if (p->config.kind == PLACE_FILE) {
 		*base = p->file;
@@ -252,7 +249,10 @@ place_parent(struct place *p, enum place_use use, const char *name,
 	*base = slash + 1;
 	memcpy(path, name, (size_t)(slash - name));
 	path[slash - name] = '\0';
-	return open_directory(p, use, path, e);
+	dir = open_directory(p, use, path);
+	if (dir == -1)
+		(void)fail(name, errno, "its directory", e);
+	return dir;
 }
 
 static bool
@@ -377,10 +377,8 @@ finish_level(struct place *p, struct err *e)
 	struct stat st;
 	int fd;
 
-	fd = open_directory(p, FOR_DATA, name, e);
-	if (fd == -1)
-		return false;
-	if (fstat(fd, &st) != 0)
+	fd = open_directory(p, FOR_DATA, name);
+	if (fd == -1 || fstat(fd, &st) != 0)
 		return fail(name, errno, "", e);
 	/*
 	 * One that was there keeps its mode, unless it has just the one that

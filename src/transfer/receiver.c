@@ -68,7 +68,7 @@ take_end(struct receiver *v, const struct frame *f, struct err *e)
 		    (unsigned long long)end.missing);
 		party_entry_failed(p, &why);
 	}
-	if (v->failed == 0 && (end.bytes != v->taken ||
+	if (v->failed == 0 && v->dropped == 0 && (end.bytes != v->taken ||
 	    memcmp(end.digest, v->chain, DIGEST_SIZE) != 0)) {
 		err_set(&why, ERR_PEER, 0, sock_name(p->channel.peer),
 		    "what arrived is not what was sent: the digests of the "

@@ -190,7 +190,9 @@ receiver_take_close(struct receiver *v, const struct frame *f, struct err *e)
 
 	if (item == NULL)
 		return r;
-	if (!wire_get_close(f->payload, f->len, &v->close))
+	if (!wire_get_close(f->payload, f->len, &v->close) ||
+	    (item->target != NULL &&
+	    !target_is_whole(item->target, v->close.size)))
 		return party_unexpected(&v->party, e);
 	v->phase = FINISHING;
 	/* Standard output is let go of before it is closed. */

@@ -27,6 +27,9 @@ take_answer(struct sender *s, const struct frame *f)
 		    (item->entry.kind != WIRE_KIND_FILE ||
 		    item->there > item->entry.size)))
 			return false;
+		if (f->type == WIRE_HAVE && (item->there == 0 ||
+		    item->there != item->entry.size))
+			return false;
 		item->answer = f->type == WIRE_HAVE ? ANSWER_HAVE :
 		    ANSWER_TAKE;
 	}
@@ -56,9 +59,14 @@ static bool
 take_failed(struct sender *s, const struct frame *f)
 {
 	struct wire_reason reason;
+	uint64_t answered;
 	struct err why = { 0 };
 
-	if (!wire_get_reason(f->payload, f->len, f->type, &reason))
+	sender_lock(s);
+	answered = s->answered;
+	sender_unlock(s);
+	if (!wire_get_reason(f->payload, f->len, f->type, &reason) ||
+	    reason.entry >= answered)
 		return false;
 	party_peer_reason(&s->party, &reason, "did not arrive", &why);
 	party_entry_failed(&s->party, &why);

@@ -299,14 +299,19 @@ differs(const struct target *t, struct err *e)
 	return false;
 }
 
+bool
+target_is_whole(const struct target *t, uint64_t size)
+{
+	return t->pos == size && (t->stream || size == t->size);
+}
+
 static bool
 is_right(const struct target *t, const struct wire_close *c)
 {
 	unsigned char digest[DIGEST_SIZE];
 
 	digest_get(t->digest, digest);
-	return t->pos == c->size &&
-	    memcmp(digest, c->digest, DIGEST_SIZE) == 0;
+	return memcmp(digest, c->digest, DIGEST_SIZE) == 0;
 }
 
 static bool

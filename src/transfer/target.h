@@ -53,8 +53,11 @@ struct sock *target_output(const struct target *t);
 /* How many more bytes it can take, by the size that was offered. */
 uint64_t target_room(const struct target *t);
 
+/* Whether all of it has come, if this is its size. */
+bool target_is_whole(const struct target *t, uint64_t size);
+
 /*
- * All has come: compare size and digest and give it its name, mode and time.
+ * All has come: compare the digest and give it its name, mode and time.
  * Standard output is closed, which can return a want. SK_ERROR: it has not
  * arrived; ERR_PEER if it is not what was sent.
  */

@@ -58,8 +58,8 @@ target_find_partial(struct target *t, int dir, const char *partial,
 	return false;
 }
 
-/* An unused partial file is let go of. Returns true. */
-static bool
+/* An unused partial file is let go of. */
+static void
 release_partial(struct target *t)
 {
 	if (t->fd != -1)
@@ -67,7 +67,6 @@ release_partial(struct target *t)
 	t->fd = -1;
 	t->partial = false;
 	t->there = 0;
-	return true;
 }
 
 /*
@@ -79,6 +78,7 @@ static bool
 find_final(struct target *t, int dir, const char *base, struct err *e)
 {
 	struct stat st;
+	int fd = -1;
 
 	if (fstatat(dir, base, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return errno == ENOENT || target_fail(t, errno, "", e);
@@ -86,10 +86,12 @@ find_final(struct target *t, int dir, const char *base, struct err *e)
 	if (S_ISREG(st.st_mode) && t->there > 0 && t->place->config.force)
 		return true;
 	if (S_ISREG(st.st_mode) && !t->stream &&
-	    (uint64_t)st.st_size == t->size && release_partial(t))
-		t->fd = openat(dir, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
+	    (uint64_t)st.st_size == t->size)
+		fd = openat(dir, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
 		    O_CLOEXEC);
-	if (t->fd != -1) {
+	if (fd != -1) {
+		release_partial(t);
+		t->fd = fd;
 		t->final = true;
 		t->there = t->size;
 		return true;

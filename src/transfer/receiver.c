@@ -155,6 +155,17 @@ static const struct party_side receiver_side = {
 	.peer = WIRE_SENDER, .receive = receive, .produce = receiver_produce,
 };
 
+/* It comes first, whatever else there will be to say. */
+static void
+put_greeting(struct party *p)
+{
+	const struct wire_preamble ours = { .version = WIRE_VERSION,
+	    .silence_ms = party_silence_ms(p) };
+
+	wire_put_preamble(channel_end(&p->channel), WIRE_RECEIVER, &ours);
+	channel_put(&p->channel, WIRE_PREAMBLE);
+}
+
 enum sk_result
 transfer_receive(const struct transfer_config *config, struct place *place,
     struct sock **peer, struct transfer_status *status,
@@ -174,6 +185,7 @@ transfer_receive(const struct transfer_config *config, struct place *place,
 		v->party.run.socks[2] = out;
 		if (out != NULL)
 			v->party.output_fd = sock_watch_fd(out);
+		put_greeting(&v->party);
 		r = party_run(&v->party, e);
 	}
 	for (; v->head < v->tail; v->head++)

@@ -54,7 +54,6 @@ struct receiver {
 	atomic_bool stale;	/* there is more to confirm */
 
 	/* Of the out leg. */
-	bool greeting_put;
 	int64_t confirm_ns;	/* when the next may be sent */
 };
 

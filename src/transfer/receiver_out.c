@@ -134,17 +134,10 @@ receiver_produce(void *side, struct err *e)
 {
 	struct receiver *v = side;
 	struct party *p = &v->party;
-	const struct wire_preamble ours = { .version = WIRE_VERSION,
-	    .silence_ms = party_silence_ms(p) };
 	struct channel *c = &p->channel;
 	int64_t wake = CLOCK_NEVER;
 	bool greeted;
 
-	if (!v->greeting_put) {
-		wire_put_preamble(channel_end(c), WIRE_RECEIVER, &ours);
-		channel_put(c, WIRE_PREAMBLE);
-		v->greeting_put = true;
-	}
 	take_queue(v);
 	(void)pthread_mutex_lock(&p->lock);
 	greeted = p->greeted;

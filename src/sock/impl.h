@@ -82,6 +82,7 @@ struct sock {
 	} pause[SK_SIDES];
 	const struct latch *abort;
 	struct latch *stop;
+	const struct latch *nudge;
 	atomic_bool input_stopped;
 	atomic_bool ended;	/* the peer has ended its direction */
 	atomic_int taken_error;	/* what another call took away from recv(2) */

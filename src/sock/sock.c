@@ -12,7 +12,7 @@
 #include "sock/sys.h"
 
 enum {
-	WATCHED = 2,		/* abort and stop */
+	WATCHED = 3,		/* abort, stop, nudge */
 	STALLS_MAX = 3,
 };
 
@@ -61,11 +61,15 @@ sock_wait(struct sock *s, enum sk_side side, enum sk_result want)
 
 	count = sock_pollfds(s, side, want, fds);
 	watch(fds, &count, s->abort);
-	if (side == SK_IN)
+	if (side == SK_IN) {
 		watch(fds, &count, s->stop);
+		watch(fds, &count, s->nudge);
+	}
 	n = intr_poll(fds, count, sock_wake_ns(s, side));
 	if (n < 0 || (s->abort != NULL && latch_is_set(s->abort)))
 		return SK_INTERRUPTED;
+	if (side == SK_IN && s->nudge != NULL && latch_is_set(s->nudge))
+		return SK_TIMEOUT;
 	if (n == 0 && clock_now_ns() >= s->deadline_ns[side])
 		return SK_TIMEOUT;
 	return SK_OK;
@@ -381,6 +385,12 @@ void
 sock_set_abort(struct sock *s, const struct latch *latch)
 {
 	s->abort = latch;
+}
+
+void
+sock_set_nudge(struct sock *s, const struct latch *latch)
+{
+	s->nudge = latch;
 }
 
 void

@@ -190,6 +190,12 @@ void sock_set_abort(struct sock *s, const struct latch *latch);
 void sock_follow(struct sock *s, const struct sock *other);
 
 /*
+ * Watch a latch as well: a call that waits for input returns SK_TIMEOUT once it
+ * is set (blocking mode). NULL: none. It stays the caller's.
+ */
+void sock_set_nudge(struct sock *s, const struct latch *latch);
+
+/*
  * From now on sock_recv returns SK_EOF, also to a thread that waits in it if
  * the socket has a stop latch. sock_set_stop gives it one (the caller's).
  */

@@ -65,6 +65,8 @@ set_end(struct party *p, enum party_end end, struct err *e)
 	party_ring(p);
 	if (p->run.news != NULL)
 		latch_set(p->run.news);
+	else
+		p->run.wake[0] = p->run.wake[1] = true;
 }
 
 void
@@ -185,7 +187,9 @@ judge_legs(struct party *p, int64_t now, int64_t *wake, struct err *e)
 		err_move(e, &p->out.err);
 		return VERDICT_FAIL;
 	}
-	if (p->in.state != LEG_RUNNING && p->out.state != LEG_RUNNING)
+	/* Whoever gave up does not wait for anything of ours. */
+	if (p->in.state != LEG_RUNNING &&
+	    (p->out.state != LEG_RUNNING || end == PARTY_ABORTED))
 		return VERDICT_FINISH;
 	if (end == PARTY_GOING_ON)
 		return VERDICT_GO_ON;
@@ -215,7 +219,6 @@ judge_reader(struct party *p, int64_t now, int64_t *wake)
 	err_set(&e, ERR_LOCAL, EPIPE, "standard output", "%s", "");
 	e.quiet = true;
 	party_abort(p, &e);
-	p->run.wake[0] = p->run.wake[1] = true;
 }
 
 static enum verdict

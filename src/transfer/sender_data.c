@@ -96,6 +96,7 @@ open_stream(struct sender *s, const struct entry *n)
 		return;
 	}
 	sock_follow(s->stream, s->party.channel.peer);
+	sock_set_nudge(s->stream, &s->party.latch);
 	s->phase = STREAMING;
 }
 
@@ -126,8 +127,9 @@ check_some(struct sender *s, struct item *item, struct err *why)
 	if (end > item->there)
 		end = item->there;
 	while (s->source.pos < end) {
-		zeros = source_skip_hole(&s->source, item->there -
-		    s->source.pos);
+		zeros = item->there - s->source.pos;
+		zeros = source_skip_hole(&s->source,
+		    zeros < WIRE_HOLE_MAX ? zeros : WIRE_HOLE_MAX);
 		if (zeros > 0)
 			break;
 		max = CHANNEL_BUFFER;
@@ -290,8 +292,11 @@ stream_some(struct sender *s, struct err *e)
 	p->out.waits = s->stream;
 	p->out.side = SK_IN;
 	r = sock_recv(s->stream, at + WIRE_HEADER, CHANNEL_BUFFER, &got, e);
-	if (r == SK_TIMEOUT)
+	if (r == SK_TIMEOUT) {
+		/* A keep-alive is due, or the in leg has news. */
+		latch_reset(&p->latch);
 		return SK_OK;
+	}
 	if (r == SK_EOF) {
 		put_close(s, s->stream_size);
 		return SK_OK;

@@ -381,6 +381,8 @@ target_finish(struct target *t, const struct wire_close *c, struct err *e)
 	ok = is_right(t, c) || differs(t, e);
 	if (!ok)
 		target_drop(t);
+	if (ok && t->final && t->leftover)
+		forget_partial(t);
 	if (ok && t->final)
 		return SK_OK;
 	ok = ok && give_properties(t, e) && give_name(t, e);

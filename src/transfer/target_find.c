@@ -22,40 +22,69 @@ enum {
  * other transfer writes to it.
  */
 static bool
-adopt_partial(struct target *t, int fd, struct err *e)
+is_usable(struct target *t, const struct stat *st, struct err *e)
 {
-	struct stat st;
+	return (S_ISREG(st->st_mode) && st->st_uid == geteuid() &&
+	    st->st_nlink == 1) || target_fail(t, 0,
+	    "its partial file is not one of ours", e);
+}
 
-	if (fstat(fd, &st) != 0)
-		return target_fail(t, errno, "its partial file", e);
-	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
-	    st.st_nlink != 1)
-		return target_fail(t, 0,
-		    "its partial file is not one of ours", e);
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-		return target_fail(t, 0, "another transfer is writing it", e);
-	t->fd = fd;
-	t->partial = true;
-	if (!t->stream && (uint64_t)st.st_size <= t->size)
-		t->there = (uint64_t)st.st_size;
-	return true;
+/*
+ * Whoever held the lock may have given the file its final name meanwhile: what
+ * is locked has to be what the name leads to.
+ */
+static bool
+is_still(int dir, const char *partial, const struct stat *st)
+{
+	struct stat now;
+
+	return fstatat(dir, partial, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    now.st_dev == st->st_dev && now.st_ino == st->st_ino;
+}
+
+/* Open and lock it; *fd is -1 if there is none. False with *e filled. */
+static bool
+open_partial(struct target *t, int dir, const char *partial, int *fd,
+    struct stat *st, struct err *e)
+{
+	for (;;) {
+		*fd = openat(dir, partial, O_RDWR | O_NOFOLLOW | O_NONBLOCK |
+		    O_NOCTTY | O_CLOEXEC);
+		if (*fd == -1)
+			return errno == ENOENT || target_fail(t, errno,
+			    "its partial file", e);
+		if (fstat(*fd, st) != 0)
+			return target_fail(t, errno, "its partial file", e);
+		if (!is_usable(t, st, e))
+			return false;
+		if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
+			return target_fail(t, 0,
+			    "another transfer is writing it", e);
+		if (is_still(dir, partial, st) && fstat(*fd, st) == 0)
+			return true;
+		(void)close(*fd);
+	}
 }
 
 bool
 target_find_partial(struct target *t, int dir, const char *partial,
     struct err *e)
 {
+	struct stat st;
 	int fd;
 
-	fd = openat(dir, partial, O_RDWR | O_NOFOLLOW | O_NONBLOCK |
-	    O_NOCTTY | O_CLOEXEC);
+	if (!open_partial(t, dir, partial, &fd, &st, e)) {
+		if (fd != -1)
+			(void)close(fd);
+		return false;
+	}
 	if (fd == -1)
-		return errno == ENOENT || target_fail(t, errno,
-		    "its partial file", e);
-	if (adopt_partial(t, fd, e))
 		return true;
-	(void)close(fd);
-	return false;
+	t->fd = fd;
+	t->partial = true;
+	if (!t->stream && (uint64_t)st.st_size <= t->size)
+		t->there = (uint64_t)st.st_size;
+	return true;
 }
 
 /* An unused partial file is let go of. */
@@ -65,6 +94,7 @@ release_partial(struct target *t)
 	if (t->fd != -1)
 		(void)close(t->fd);
 	t->fd = -1;
+	t->leftover = t->partial;
 	t->partial = false;
 	t->there = 0;
 }

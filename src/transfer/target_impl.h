@@ -19,6 +19,7 @@ struct target {
 	bool partial;		/* fd is a partial file... */
 	bool made;		/* ...that we have just made */
 	bool unnamed;		/* fd has no name yet */
+	bool leftover;		/* there is a partial file, of no use */
 	uint64_t synced;	/* how far the disk has it, with --fsync */
 	uint64_t data_start, data_end;	/* of what is there: no hole */
 	uint64_t there, pos;

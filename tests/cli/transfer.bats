@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # Transfers: streams and single files, operands, transports, both roles.
-# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
+# shellcheck disable=SC1003,SC2016,SC2103,SC2030,SC2031,SC2034,SC2154
 
 load lib/common
 load lib/transfer
@@ -91,7 +91,7 @@ load lib/transfer
 	printf -v long '%0255d' 0
 	names=($'new\nline' $'\xff\xfe\x80' $'\e[31mred' $'\u202egpj.exe' ' '
 		'a b' '*' '\' '"' -x -- - ... "$long" $'\x01' '~' '$HOME'
-		'%n%s' .haul-part .x.haul-part x)
+		'%n%s' .haul-part x)
 	for name in "${names[@]}"; do
 		printf '%s' "content of $name" >"src/$name"
 	done
@@ -163,12 +163,15 @@ load lib/transfer
 @test "an operand that is not there: status 1 before anything is connected" {
 	echo >a
 	ln -s nowhere dangling
-	for args in nosuch "a nosuch" "nosuch a" dangling a/x ""; do
-		# Nobody listens there: that would be status 4.
-		try haul send 127.0.0.1 1 $args ${args:-""}
-		is 1
-		one_line err
-		has err "${args##a }"
+	for name in nosuch dangling a/x nosuch/a; do
+		for args in "$name" "a $name" "$name a"; do
+			# Nobody listens there: that would be status 4.
+			# shellcheck disable=SC2086
+			try haul send 127.0.0.1 1 $args
+			is 1
+			one_line err
+			has err "$name"
+		done
 	done
 }
 
@@ -246,7 +249,7 @@ load lib/transfer
 	mkdir src D
 	few_files src
 	serve recv haul receive 127.0.0.1 0 > >(tar -C D -x; echo >unpacked)
-	sender < <(tar -C src -c .)
+	sender < <(tar -C src --format=posix -c .)
 	finish
 	are 0 0
 	await_file unpacked
@@ -255,13 +258,16 @@ load lib/transfer
 
 @test "a slow reader, a slow writer" {
 	data 3000000 in
-	serve recv haul receive 127.0.0.1 0 \
-		> >(while head -c 300000 && [[ ! -e ended ]]; do nap; done >got)
+	mkfifo out
+	start reader "$BASH" -c '{
+		for i in {1..20}; do head -c 100000; sleep 0.01; done
+		cat
+	} <out >got'
+	serve recv haul receive 127.0.0.1 0 >out
 	sender < <(head -c 1000000 in; nap 0.3; tail -c +1000001 in)
 	finish
 	are 0 0
-	await_size got 3000000
-	touch ended
+	await reader
 	same got in
 }
 
@@ -286,9 +292,6 @@ load lib/transfer
 	transfer --fsync -o got -- dir/large
 	are 0 0
 	same got dir/large
-	transfer --fsync -- <dir/large
-	are 0 0
-	same received dir/large
 }
 
 @test "the reader of stdout has gone: 1, and the sender learns it" {
@@ -312,12 +315,4 @@ load lib/transfer
 		one_line recv.err
 		both_say 'no space left on device'
 	done
-}
-
-@test "stdout is closed: not a byte is lost without a word" {
-	echo hello >in
-	serve recv start close 1 -- haul receive --port-file recv.port \
-		127.0.0.1 0 || :
-	[[ ! $port ]] || { sender in; finish; }
-	true
 }

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034,SC2154
+# shellcheck shell=bash disable=SC2016,SC2034,SC2119,SC2120,SC2154
 # Helpers of the tests of transfers; common.bash is loaded before.
 #
 # A transfer is two processes, send and recv; what they say is in send.err and
@@ -11,7 +11,8 @@ receiver() {
 }
 
 # through [-x VALUE]... [FAULT...]: what connects from now on goes through
-# tamper.py to the receiver, also to those that are started later.
+# tamper.py to the receiver, also to those that are started later; or to the
+# address in $onward.
 through() {
 	local - && set +T
 	local -a opts=()
@@ -21,7 +22,7 @@ through() {
 	done
 	rm -f count
 	serve proxy "$PEERS/tamper.py" -c count "${opts[@]}" \
-		port-file:recv.port "$@" || return
+		"${onward:-port-file:recv.port}" "$@" || return
 	via=$port
 }
 
@@ -66,6 +67,13 @@ nothing_written() {
 	[[ ! -s received ]] || fail "written: $(head -c 200 received | od -c)"
 }
 
+# lacks FILE PATTERN: no line of it matches the Perl expression.
+lacks() {
+	local found
+	found=$(grep -aP -e "$2" "$1" | cat -v) || return 0
+	fail "$1 says: $found"
+}
+
 # both_say REGEX: in both error outputs.
 both_say() {
 	has send.err "$@" && has recv.err "$@"
@@ -83,7 +91,7 @@ digest() {
 summary() {
 	local bytes="$3 bytes"
 	[[ $3 != 1 ]] || bytes="1 byte"
-	has <(tail -n 1 "$1") "^haul (send|receive): $2, $bytes in [0-9.]+ s,\
+	has <(tail -n 1 "$1" | tr '\r' '\n' | tail -n 1) "^haul (send|receive): $2, $bytes in [0-9.]+ s,\
  [0-9.]+ ([KMGT]i)?B/s, xxh3-128 ${4:-[0-9a-f]{32\}}(, [0-9]+ bytes? (was|were)\
  there already)?\$"
 }
@@ -182,7 +190,7 @@ on_tty() {
 	shift 2
 	expand "$@"
 	start "$name" guest kind tty in /dev/null out "$name.tty" -- \
-		"$BASH" -c 'stty cols "$1" <&2; shift; exec "$@"' bash \
+		"$BASH" -c 'stty cols "$1" <&1; shift; exec "$@" 2>&1' bash \
 		"$columns" "${CMD[@]}" >"$name.said"
 }
 

@@ -364,7 +364,7 @@ party_close(struct party *p, struct sock **peer)
 	sock_set_mode(*peer, SK_BLOCKING);
 	sock_set_deadline(*peer, clock_now_ns() + ABORT_LIMIT_MS * CLOCK_MS);
 	if (p->in.state == LEG_ENDED && p->out.state == LEG_ENDED &&
-	    p->kin)
+	    p->kin && !p->broken)
 		(void)sock_close(peer, &e);
 	sock_abort(peer);
 	sock_abort(&p->bell);

@@ -224,6 +224,8 @@ step_in_once(struct leg *leg, struct err *e)
 		r = channel_discard(&p->channel, e);
 		if (r != SK_ERROR)
 			return r;
+		/* There is nobody left to part from in order. */
+		p->broken = true;
 		err_clear(e);
 		return SK_EOF;
 	}

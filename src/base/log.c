@@ -1,17 +1,36 @@
 #include "base/log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { LINE_MAX_BYTES = 2048 };
+enum {
+	LINE_MAX_BYTES = 2048,
+	PATIENCE_MS = 1000,
+};
 
 static struct {
 	const char *prefix;
 	enum log_level level;
 } log_state = { "haul", LOG_NORMAL };
+
+/*
+ * A pipe that nobody reads must not stop haul: what it does not take in time is
+ * lost, as it would be where standard error cannot be written at all. Less than
+ * PIPE_BUF bytes do not block once poll(2) says that there is room.
+ */
+static void
+put(const char *text, size_t len, int patience_ms)
+{
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	if (poll(&p, 1, patience_ms) <= 0 || write(STDERR_FILENO, text,
+	    len) < 0)
+		return;
+}
 
 void
 log_open(const char *prefix)
@@ -95,6 +114,12 @@ log_escape(const char *text, char *buf, size_t size)
 	return n;
 }
 
+void
+log_draw(const char *text)
+{
+	put(text, strlen(text), 0);
+}
+
 static void put_line(const char *, va_list)
     __attribute__((format(printf, 1, 0)));
 
@@ -110,9 +135,7 @@ put_line(const char *fmt, va_list ap)
 	n = k > 0 ? (size_t)k : 0;
 	n += log_escape(text, line + n, sizeof(line) - n - 1);
 	line[n++] = '\n';
-	/* Where standard error cannot be written there is nobody to tell. */
-	if (write(STDERR_FILENO, line, n) < 0)
-		return;
+	put(line, n, PATIENCE_MS);
 }
 
 void

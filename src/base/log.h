@@ -5,7 +5,8 @@
 
 /*
  * Lines on standard error. Only cli/ and main.c call this. Each line is one
- * write, and bytes that a terminal could take for commands are escaped.
+ * write, and bytes that a terminal could take for commands are escaped. A line
+ * that standard error does not take within a second is lost.
  */
 enum log_level {
 	LOG_QUIET,	/* errors only */
@@ -26,6 +27,12 @@ void log_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* What is going on, with -v. */
 void log_verbose(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * Write text as it is, with no prefix, no escapes and no end of line; nothing if
+ * it would have to wait. For a line of progress.
+ */
+void log_draw(const char *text);
 
 /*
  * Copy text to buf (size > 0); returns the length, what does not fit is left

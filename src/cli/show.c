@@ -204,14 +204,6 @@ compose(const struct view *v, size_t columns, char *line, size_t size)
 	return used + strlen(bar) + strlen(tail);
 }
 
-static void
-put(const char *text)
-{
-	/* Where standard error cannot be written there is nobody to tell. */
-	if (write(STDERR_FILENO, text, strlen(text)) < 0)
-		return;
-}
-
 /* Write the line over the one before. The lock is held. */
 static void
 draw(struct show *s, const char *line, size_t columns)
@@ -221,7 +213,7 @@ draw(struct show *s, const char *line, size_t columns)
 
 	(void)snprintf(text, sizeof(text), "\r%s%*s%s", line, (int)blank, "",
 	    columns == 0 ? "\r" : "");
-	put(text);
+	log_draw(text);
 	s->drawn = columns;
 }
 

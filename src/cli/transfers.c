@@ -94,6 +94,7 @@ run_one(struct transfers *t, struct show *show, struct sock **peer,
 		result = (struct transfer_result){ .resumable = false };
 		t->status = show_begin(show);
 		r = t->once(t, peer, &result, e);
+		t->began |= result.began;
 		show_end(show);
 		if (r == SK_OK)
 			show_summary(show, &result);
@@ -152,9 +153,11 @@ transfers_run(struct transfers *t, const struct transfer_options *options,
 		r = session_establish(s, &peer, e);
 		if (r != SK_OK)
 			break;
+		t->began = false;
 		r = run_one(t, show, &peer, e);
 		sock_abort(&peer);
-	} while (goes_on(t, r, ++served, e));
+		served += t->began;
+	} while (goes_on(t, r, served, e));
 	session_end(s);
 	show_free(show);
 	return r;

@@ -22,6 +22,7 @@ struct transfers {
 	/* For once. */
 	struct transfer_config config;
 	struct transfer_status *status;
+	bool began;		/* it was a transfer, and no stranger */
 };
 
 enum sk_result transfers_run(struct transfers *t,

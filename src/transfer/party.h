@@ -50,7 +50,7 @@ struct party {
 	atomic_bool output_done;	/* it is about to be closed */
 	int64_t reader_gone_ns;	/* of the judge; 0: there is one */
 	bool yields;		/* of the in leg: the others first */
-	bool broken;		/* of the in leg: the connection, after an abort */
+	bool broken;		/* of the in leg: no connection any more */
 };
 
 /* What a side does with its legs while the party goes on. */

@@ -64,7 +64,9 @@ $(BUILD)/flags: FORCE
 UNIT_SRCS = $(wildcard tests/unit/test_*.c)
 UNIT_HELP = $(BUILD)/tests/unit/tap.o $(BUILD)/tests/unit/fault.o
 UNIT_TESTS = $(UNIT_SRCS:%.c=$(BUILD)/%)
-CLI_TESTS = $(wildcard tests/cli/*.bats)
+# QUICK=1 leaves out the sweeps over hundreds of positions and gigabytes.
+SWEEPS = $(wildcard tests/cli/once-transfer-*.bats)
+CLI_TESTS = $(filter-out $(if $(QUICK),$(SWEEPS)),$(wildcard tests/cli/*.bats))
 JOBS ?= 4
 
 $(BUILD)/tests/unit/%.o: ALL_CPPFLAGS += -Itests/unit
@@ -74,9 +76,34 @@ $(UNIT_TESTS): %: %.o $(UNIT_HELP) $(OBJS)
 
 unit: $(UNIT_TESTS)
 
-test: $(BUILD)/haul $(UNIT_TESTS)
+# Fuzzing the parsers of transfers: "make fuzz" builds fuzz_wire, fuzz_receiver
+# and fuzz_sender (clang, libFuzzer, sanitizers) in $(BUILD)/fuzz/tests/fuzz. The
+# same targets without a fuzzer replay tests/fuzz/corpus with the other tests.
+FUZZ_TARGETS = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_HELP = $(BUILD)/tests/fuzz/feed.o $(BUILD)/tests/unit/tap.o
+REPLAYS = $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/replay_%)
+FUZZERS = $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/fuzz_%)
+FUZZ_CFLAGS = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all \
+	-fsanitize=address,undefined -fsanitize=fuzzer-no-link
+
+$(BUILD)/tests/fuzz/%.o: ALL_CPPFLAGS += -Itests/unit -Itests/fuzz
+
+$(REPLAYS): $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o \
+    $(BUILD)/tests/fuzz/replay.o $(FUZZ_HELP) $(OBJS)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(FUZZERS): $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o \
+    $(FUZZ_HELP) $(OBJS)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+
+fuzzers: $(FUZZERS)
+
+fuzz:
+	$(MAKE) fuzzers BUILD=$(BUILD)/fuzz CC=clang CFLAGS='$(FUZZ_CFLAGS)'
+
+test: $(BUILD)/haul $(UNIT_TESTS) $(REPLAYS)
 	HAUL=$(abspath $(BUILD))/haul tests/run -j $(JOBS) $(CLI_TESTS) \
-	    $(UNIT_TESTS)
+	    $(UNIT_TESTS) $(REPLAYS)
 
 # The unit tests under valgrind.
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
@@ -133,7 +160,8 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
--include $(OBJS:.o=.d) $(MAIN:.o=.d) $(wildcard $(BUILD)/tests/unit/*.d)
+-include $(OBJS:.o=.d) $(MAIN:.o=.d) $(wildcard $(BUILD)/tests/*/*.d)
 
 .SECONDARY:
-.PHONY: all unit test check-valgrind lint bench demo install uninstall clean FORCE
+.PHONY: all unit fuzzers fuzz test check-valgrind lint bench demo install \
+	uninstall clean FORCE

@@ -29,8 +29,8 @@ void log_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_verbose(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * Write text as it is, with no prefix, no escapes and no end of line; nothing if
- * it would have to wait. For a line of progress.
+ * Write text as it is, with no prefix, no escapes and no end of line; nothing
+ * if it would have to wait. For a line of progress.
  */
 void log_draw(const char *text);
 

@@ -8,7 +8,11 @@
 #include "sock/impl.h"
 #include "tap.h"
 
-enum { LONG_NAME = 255 };
+enum {
+	LONG_NAME = 255,
+	/* So often the loop has come by in vain: the side is idle. */
+	QUIET = 4,
+};
 
 unsigned char feed_content[FEED_CONTENT];
 
@@ -30,7 +34,40 @@ die(const char *why)
 	abort();
 }
 
-/* What the side that is tested says. */
+/* What the side that is tested tells of. */
+
+static void
+told(void *context, const struct err *why)
+{
+	char text[ERR_WHO_MAX + ERR_TEXT_MAX + 128];
+
+	(void)context;
+	if (why->code == ERR_NONE ||
+	    strlen(err_format(why, text, sizeof(text))) == 0)
+		die("a failure without a reason");
+}
+
+static void
+arrived(void *context, const char *name,
+    const unsigned char digest[DIGEST_SIZE])
+{
+	char text[DIGEST_TEXT];
+
+	(void)context;
+	(void)digest_format(digest, text);
+	if (strlen(name) > WIRE_NAME_MAX)
+		die("a long name");
+}
+
+const struct transfer_config feed_config = {
+	.mode = SK_NONBLOCKING,
+	.silence_ns = 60 * CLOCK_SEC,
+	.deadline_ns = CLOCK_NEVER,
+	.events = { .failed = told, .skipped = told, .arrived = arrived,
+	    .status_fd = -1 },
+};
+
+/* What it says. */
 
 static bool
 is_sound(const struct wire_header *h, const unsigned char *p)
@@ -293,11 +330,12 @@ put_offer(struct feed *f)
 }
 
 static void
-put_close(struct feed *f)
+put_close(struct feed *f, unsigned wrong)
 {
 	struct wire_close c = { .size = f->content };
 
 	digest_get(f->digest, c.digest);
+	c.digest[wrong % DIGEST_SIZE] ^= (unsigned char)wrong;
 	f->out_len = wire_put_close(f->out, &c);
 	f->end.bytes += c.size;
 	pass(f, c.size, c.digest);
@@ -410,7 +448,10 @@ put_record(struct feed *f)
 		put_number(f, WIRE_HOLE, take_two(f));
 		break;
 	case FEED_CLOSE:
-		put_close(f);
+		put_close(f, 0);
+		break;
+	case FEED_WRONG:
+		put_close(f, take_byte(f));
 		break;
 	case FEED_DROP:
 		put_reason(f, WIRE_DROP);
@@ -497,8 +538,8 @@ feed_try_recv(struct sock *s, void *buf, size_t len, size_t *got,
 	struct feed *f = s->priv;
 
 	(void)e;
-	if (f->heard && (f->flags & FEED_GATED)) {
-		f->heard = false;
+	if ((f->flags & FEED_GATED) && f->quiet < QUIET) {
+		f->quiet++;
 		return put_off(s, SK_IN, SK_WANT_READ);
 	}
 	refill(f);
@@ -510,7 +551,8 @@ feed_try_recv(struct sock *s, void *buf, size_t len, size_t *got,
 	memcpy(buf, f->out + f->out_pos, *got);
 	f->out_pos += *got;
 	/* The side may have an answer to it. */
-	f->heard = f->out_pos == f->out_len;
+	if (f->out_pos == f->out_len)
+		f->quiet = 0;
 	return SK_OK;
 }
 
@@ -525,7 +567,7 @@ feed_try_send(struct sock *s, const void *buf, size_t len, size_t *put,
 		return put_off(s, SK_OUT, SK_WANT_WRITE);
 	*put = f->flags & FEED_SLOW ? piece(f, len) : len;
 	hear(&f->ear, buf, *put);
-	f->heard = true;
+	f->quiet = 0;
 	return SK_OK;
 }
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "sock/sock.h"
+#include "transfer/transfer.h"
 #include "transfer/wire.h"
 
 /*
@@ -47,6 +48,7 @@ enum feed_record {
 	FEED_DROP,
 	FEED_END,		/* as it is right */
 	FEED_BYE,
+	FEED_WRONG,		/* a CLOSE with another digest */
 	/* Of a receiver. */
 	FEED_GO = 0xa0,
 	FEED_TAKE,		/* how much is there */
@@ -82,7 +84,7 @@ struct feed {
 
 	unsigned char out[WIRE_HEADER + 64 * 1024 + 16];
 	size_t out_len, out_pos;	/* of the record that goes out */
-	bool heard;			/* the side has said something */
+	int quiet;			/* how often it had nothing to say */
 	struct ear ear;
 
 	/* A sender's accounts. */
@@ -109,6 +111,9 @@ extern const size_t feed_name_count;
 struct sock *feed_start(struct feed *f, enum wire_role role,
     const unsigned char *in, size_t size);
 void feed_end(struct feed *f);
+
+/* How a side is run: not blocking, and whatever it tells is read. */
+extern const struct transfer_config feed_config;
 
 /* What every target is; libFuzzer calls it. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -8,7 +8,6 @@
 #include "feed.h"
 #include "files.h"
 #include "transfer/place.h"
-#include "transfer/transfer.h"
 
 /* The bits of FEED_SETUP. */
 enum {
@@ -24,7 +23,7 @@ enum {
 
 enum { PARTIAL = 100 };
 
-static char in_path[256], file_path[256], out_path[256];
+static char in_path[512], file_path[512], out_path[512];
 
 static void
 prepare(void)
@@ -94,9 +93,6 @@ look(bool done, enum place_kind kind)
 static bool
 receive(struct place *place, const uint8_t *data, size_t size)
 {
-	const struct transfer_config config = { .mode = SK_NONBLOCKING,
-	    .silence_ns = -1, .deadline_ns = INT64_MAX,
-	    .events = { .status_fd = -1 } };
 	static struct feed feed;
 	struct transfer_status status;
 	struct transfer_result result = { 0 };
@@ -105,7 +101,7 @@ receive(struct place *place, const uint8_t *data, size_t size)
 	bool done;
 
 	transfer_status_init(&status);
-	done = transfer_receive(&config, place, &peer, &status, &result,
+	done = transfer_receive(&feed_config, place, &peer, &status, &result,
 	    &e) == SK_OK;
 	if (!done && e.code == ERR_NONE && !e.quiet) {
 		(void)fprintf(stderr, "fuzz: a failure without a reason\n");

@@ -4,7 +4,6 @@
 
 #include "feed.h"
 #include "files.h"
-#include "transfer/transfer.h"
 
 /* The bits of FEED_SETUP. */
 enum {
@@ -18,7 +17,7 @@ enum {
 	SPARSE = 200 * 1000,
 };
 
-static char tree_path[256], file_path[256], large_path[256];
+static char tree_path[512], file_path[512], large_path[512];
 
 static void
 prepare(void)
@@ -55,9 +54,6 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char dash[] = "-";
-	const struct transfer_config config = { .mode = SK_NONBLOCKING,
-	    .silence_ns = -1, .deadline_ns = INT64_MAX,
-	    .events = { .status_fd = -1 } };
 	static struct feed feed;
 	struct transfer_status status;
 	struct transfer_result result = { 0 };
@@ -78,7 +74,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else if (data[FEED_SETUP] & OF_LARGE)
 		operands[0] = large_path;
 	transfer_status_init(&status);
-	r = transfer_send(&config, operands, &peer, &status, &result, &e);
+	r = transfer_send(&feed_config, operands, &peer, &status, &result, &e);
 	if (r == SK_OK ? !feed.ear.left : e.code == ERR_NONE) {
 		(void)fprintf(stderr, "fuzz: a wrong outcome\n");
 		abort();

@@ -24,7 +24,7 @@ enum {
 	FILES_PATHS = 8,
 };
 
-static char files_root[64];
+static char files_root[256];
 
 /* Below the folder; valid until FILES_PATHS more are asked for. */
 static inline const char *files_path(const char *fmt, ...)
@@ -48,8 +48,11 @@ files_path(const char *fmt, ...)
 static inline void
 files_start(void)
 {
+	const char *folder = getenv("TMPDIR");
+
 	(void)snprintf(files_root, sizeof(files_root),
-	    "/tmp/haul-files-XXXXXX");
+	    "%.200s/haul-files-XXXXXX", folder != NULL && *folder != '\0' ?
+	    folder : "/tmp");
 	if (mkdtemp(files_root) == NULL) {
 		perror("mkdtemp");
 		exit(1);

@@ -268,7 +268,7 @@ test_properties(void)
 	    { .tv_sec = 1234567890, .tv_nsec = 987654321 } };
 	const struct timespec old[2] = { { .tv_nsec = UTIME_OMIT },
 	    { .tv_sec = -3, .tv_nsec = 999999999 } };
-	char path[256], *operands[] = { path, NULL };
+	char path[512], *operands[] = { path, NULL };
 	struct err e = { 0 };
 	struct entry n;
 	struct stat st;
@@ -561,7 +561,7 @@ test_shape(void)
 static void
 test_count(void)
 {
-	char path[3][256], *operands[] = { path[0], path[1], path[2], NULL };
+	char path[3][512], *operands[] = { path[0], path[1], path[2], NULL };
 	uint64_t entries, bytes;
 
 	(void)fresh("count");

@@ -14,8 +14,8 @@ HARDENING = -fPIE -fstack-protector-strong
 OPTIMIZED = $(filter -O1 -O2 -O3 -Os,$(CFLAGS))
 FORTIFY = $(if $(findstring -fsanitize,$(CFLAGS)),,$(if $(OPTIMIZED),\
 	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
-ALL_CPPFLAGS = -Isrc -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(FORTIFY) \
-	$(CPPFLAGS)
+ALL_CPPFLAGS = -Isrc -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE \
+	-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 $(FORTIFY) $(CPPFLAGS)
 ALL_CFLAGS = -std=c11 $(WARNINGS) $(HARDENING) -pthread $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -pthread $(LDFLAGS)
 
@@ -110,8 +110,8 @@ VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
 	--errors-for-leak-kinds=definite --trace-children=no \
 	--suppressions=tests/unit/valgrind.supp
 
-check-valgrind: $(UNIT_TESTS)
-	RUN_UNDER='$(VALGRIND)' tests/run -j $(JOBS) $(UNIT_TESTS)
+check-valgrind: $(UNIT_TESTS) $(REPLAYS)
+	RUN_UNDER='$(VALGRIND)' tests/run -j $(JOBS) $(UNIT_TESTS) $(REPLAYS)
 
 lint:
 	tests/layers

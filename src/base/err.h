@@ -22,7 +22,7 @@ enum err_code {
 
 enum {
 	ERR_WHO_MAX = 384,
-	ERR_TEXT_MAX = 256,
+	ERR_TEXT_MAX = 1024,
 };
 
 struct err {

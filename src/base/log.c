@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,10 +26,18 @@ static struct {
 static void
 put(const char *text, size_t len, int patience_ms)
 {
+	static atomic_bool stuck;
 	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
 
-	if (poll(&p, 1, patience_ms) <= 0 || write(STDERR_FILENO, text,
-	    len) < 0)
+	/* One that was full before is not waited for again. */
+	if (atomic_load(&stuck))
+		patience_ms = 0;
+	if (poll(&p, 1, patience_ms) <= 0) {
+		atomic_store(&stuck, true);
+		return;
+	}
+	atomic_store(&stuck, false);
+	if (write(STDERR_FILENO, text, len) < 0)
 		return;
 }
 

@@ -349,8 +349,9 @@ show_begin(struct show *s)
 		transfer_status_destroy(&s->status);
 	transfer_status_init(&s->status);
 	s->began = true;
-	s->count = 0;
 	s->start_ns = clock_now_ns();
+	s->samples[0] = (struct sample){ .at_ns = s->start_ns };
+	s->count = 1;
 	return &s->status;
 }
 

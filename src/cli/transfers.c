@@ -127,6 +127,8 @@ goes_on(struct transfers *t, enum sk_result r, uint64_t served,
 		return false;
 	if (t->count > 0 && served == t->count)
 		return false;
+	if (r == SK_ERROR && t->first_code == ERR_NONE)
+		t->first_code = e->code;
 	for (p = r == SK_ERROR ? e : NULL; p != NULL; p = p->next)
 		if (!p->quiet)
 			log_error("%s", err_format(p, text, sizeof(text)));
@@ -160,5 +162,11 @@ transfers_run(struct transfers *t, const struct transfer_options *options,
 	} while (goes_on(t, r, served, e));
 	session_end(s);
 	show_free(show);
+	/* It was told when it happened. */
+	if (r == SK_OK && t->first_code != ERR_NONE) {
+		err_set(e, t->first_code, 0, "", "%s", "");
+		e->quiet = true;
+		r = SK_ERROR;
+	}
 	return r;
 }

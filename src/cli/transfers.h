@@ -22,6 +22,7 @@ struct transfers {
 	/* For once. */
 	struct transfer_config config;
 	struct transfer_status *status;
+	enum err_code first_code;	/* with keeps_open: of what failed */
 	bool began;		/* it was a transfer, and no stranger */
 };
 

@@ -72,7 +72,7 @@ struct sock {
 	enum sk_mode mode;
 	enum sk_kind kind;
 	int fd;			/* -1: none, or not one alone */
-	unsigned generation;	/* how often fd was replaced */
+	unsigned generation;	/* of fd: no other has the same */
 	int family;
 	int64_t deadline_ns[SK_SIDES];
 	/* Set by an attempt that wants time to pass, not (only) an event. */
@@ -104,6 +104,9 @@ struct sock {
  */
 struct sock *sock_make(const struct transport *tr, int fd, enum sk_mode mode,
     const char *name, struct err *e);
+
+/* A number that no descriptor of any socket has had; for generation. */
+unsigned sock_next_generation(void);
 
 /* An attempt of a side is to be made again at wake_ns, whatever happens. */
 void sock_pause(struct sock *s, enum sk_side side, int64_t wake_ns,

@@ -27,6 +27,7 @@ sock_make(const struct transport *tr, int fd, enum sk_mode mode,
 	}
 	s->tr = tr;
 	s->fd = fd;
+	s->generation = sock_next_generation();
 	s->mode = mode;
 	sock_set_deadline(s, CLOCK_NEVER);
 	s->config.socket_mode = -1;

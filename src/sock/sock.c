@@ -414,6 +414,14 @@ sock_stop_input(struct sock *s)
 }
 
 unsigned
+sock_next_generation(void)
+{
+	static atomic_uint last;
+
+	return atomic_fetch_add(&last, 1) + 1;
+}
+
+unsigned
 sock_generation(const struct sock *s)
 {
 	return s->generation;

@@ -130,7 +130,7 @@ leave(struct sock *s)
 	if (s->fd != -1 && s->fd != f->inherited)
 		(void)close(s->fd);
 	s->fd = f->inherited = -1;
-	s->generation++;
+	s->generation = sock_next_generation();
 }
 
 static enum sk_result

@@ -47,6 +47,7 @@ fill(struct channel *c, size_t max, struct err *e)
 		    c->silence_ns));
 	r = sock_recv(c->peer, c->in + c->in_end, max, &got, e);
 	c->waiting = r != SK_OK;
+	c->heard |= got > 0;
 	c->in_end += got;
 	return r;
 }

@@ -30,6 +30,7 @@ struct channel {
 	uint32_t data_taken;	/* of the same */
 	int64_t silence_ns;	/* how long to wait for the peer; or -1 */
 	bool waiting;		/* the deadline stands for this wait */
+	bool heard;		/* anything at all */
 	bool resembles;		/* a preamble came, but damaged */
 
 	unsigned char *out;	/* malloc, of whole pages */

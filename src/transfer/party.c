@@ -70,6 +70,13 @@ set_end(struct party *p, enum party_end end, struct err *e)
 }
 
 void
+party_news(struct party *p)
+{
+	if (p->run.news != NULL)
+		latch_set(p->run.news);
+}
+
+void
 party_abort(struct party *p, struct err *e)
 {
 	set_end(p, PARTY_ABORTING, e);
@@ -113,19 +120,24 @@ void
 party_entry_failed(struct party *p, struct err *e)
 {
 	const struct transfer_events *ev = &p->config->events;
+	struct err first = { 0 };
+	uint64_t nth;
 
 	(void)pthread_mutex_lock(&p->lock);
-	if (p->failures++ == 0)
+	nth = ++p->failures;
+	if (nth == 1)
 		err_move(&p->first, e);
-	else if (ev->failed != NULL) {
-		if (p->failures == 2)
-			ev->failed(ev->context, &p->first);
-		ev->failed(ev->context, e);
-		/* A failure of ours outweighs one of the peer's. */
-		if (e->code == ERR_LOCAL)
-			p->first.code = ERR_LOCAL;
-	}
+	if (nth == 2)
+		first = p->first;
+	/* A failure of ours outweighs one of the peer's. */
+	if (nth > 1 && e->code == ERR_LOCAL)
+		p->first.code = ERR_LOCAL;
 	(void)pthread_mutex_unlock(&p->lock);
+	/* Telling may take time. */
+	if (nth == 2 && ev->failed != NULL)
+		ev->failed(ev->context, &first);
+	if (nth > 1 && ev->failed != NULL)
+		ev->failed(ev->context, e);
 	err_clear(e);
 }
 
@@ -344,7 +356,7 @@ party_run(struct party *p, struct err *e)
 	p->result->resumable = r == SK_ERROR && (e->code == ERR_BROKEN ||
 	    (e->code == ERR_TIMEOUT && p->in.state == LEG_FAILED));
 	/* Nobody was there yet, but somebody in between: it may come. */
-	if (p->end == PARTY_ABORTING && !p->greeted && p->channel.in_end == 0)
+	if (p->end == PARTY_ABORTING && !p->greeted && !p->channel.heard)
 		p->result->resumable = true;
 	run_release(&p->run);
 	if (r != SK_OK)

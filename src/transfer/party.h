@@ -87,6 +87,9 @@ void party_ring(struct party *p);
  */
 void party_ring_soon(struct party *p);
 
+/* The judge has something new to look at. */
+void party_news(struct party *p);
+
 /* What we tell of our patience in the preamble; and that for the peer's. */
 uint32_t party_silence_ms(const struct party *p);
 int64_t party_greeting_ns(const struct transfer_config *config);

@@ -382,12 +382,12 @@ finish_level(struct place *p, struct err *e)
 		return fail(name, errno, "", e);
 	/*
 	 * One that was there keeps its mode, unless it has just the one that
-	 * a transfer that broke has given it.
+	 * a transfer that broke has given it; and nobody gets more rights.
 	 */
 	is = st.st_mode & MODE_BITS;
-	if (is != t->mode && (t->made ||
-	    is == ((t->mode | OWNER_ALL) & ~p->umask)) &&
-	    fchmod(fd, t->mode) != 0)
+	if (is != t->mode && (t->made || ((t->mode & ~is) == 0 &&
+	    is == ((t->mode | OWNER_ALL) & ~p->umask))) &&
+	    fchmod(fd, t->mode | (st.st_mode & S_ISGID)) != 0)
 		return fail(name, errno, "", e);
 	if (p->config.fsync && fsync(fd) != 0)
 		return fail(name, errno, "", e);

@@ -198,6 +198,7 @@ receiver_take_close(struct receiver *v, const struct frame *f, struct err *e)
 	/* Standard output is let go of before it is closed. */
 	if (item->target != NULL && target_output(item->target) != NULL) {
 		atomic_store(&v->party.output_done, true);
+		party_news(&v->party);
 		v->party.yields = true;
 	}
 	return SK_OK;
@@ -213,7 +214,8 @@ receiver_take_drop(struct receiver *v, const struct frame *f, struct err *e)
 	if (item == NULL || !receiver_is_file(item) ||
 	    !wire_get_reason(f->payload, f->len, f->type, &reason))
 		return party_unexpected(&v->party, e);
-	if (item->target != NULL && target_is_final(item->target))
+	if (item->target != NULL && target_is_final(item->target) &&
+	    reason.code == ERR_PEER)
 		err_set(&why, ERR_LOCAL, 0, target_name(item->target),
 		    "exists; use --force to replace it");
 	else

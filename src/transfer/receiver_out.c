@@ -90,6 +90,23 @@ receiver_mark_stale(struct receiver *v)
 
 /* The out leg. */
 
+/* How many bytes of the queue are frames that fit into the room. */
+static size_t
+whole_frames(const unsigned char *queue, size_t queued, size_t room)
+{
+	struct wire_header h;
+	size_t len = 0, next = 0;
+
+	while (next <= room) {
+		len = next;
+		if (len == queued || !wire_get_header(queue + len,
+		    WIRE_RECEIVER, &h))
+			break;
+		next = len + WIRE_HEADER + h.length;
+	}
+	return len;
+}
+
 /* Move what the in leg has said into the buffer. */
 static void
 take_queue(struct receiver *v)
@@ -98,7 +115,7 @@ take_queue(struct receiver *v)
 	size_t room = CHANNEL_BUFFER - channel_pending(c), len;
 
 	(void)pthread_mutex_lock(&v->party.lock);
-	len = v->queued < room ? v->queued : room;
+	len = whole_frames(v->queue, v->queued, room);
 	if (len > 0) {
 		memcpy(channel_end(c), v->queue, len);
 		memmove(v->queue, v->queue + len, v->queued - len);

@@ -10,6 +10,8 @@ enum {
 	SMALL_FLUSH = 64 * 1024,
 	/* Entries that are counted before they are sent, at any rate. */
 	COUNTED = 1000,
+	/* The receiver waits meanwhile. */
+	COUNTING_MS = 2000,
 };
 
 struct item *
@@ -267,7 +269,8 @@ prepare(struct sender *s, struct err *e)
 	if (s->walk == NULL || s->source.digest == NULL)
 		return false;
 	walk_count(s->operands, s->party.config->counts_all ? UINT64_MAX - 1 :
-	    COUNTED, &s->entries, &s->bytes);
+	    COUNTED, clock_now_ns() + COUNTING_MS * CLOCK_MS, &s->entries,
+	    &s->bytes);
 	atomic_store(&s->party.status->total, s->bytes);
 	return true;
 }
@@ -281,8 +284,7 @@ fill_result(struct sender *s)
 	result->there = atomic_load(&s->party.status->there);
 	memcpy(result->digest, s->shape == WIRE_TREE ? s->end.digest :
 	    s->last, DIGEST_SIZE);
-	/* What has gone by of a stream is gone. */
-	if (s->shape == WIRE_STREAM && s->go)
+	if (s->streamed)
 		result->resumable = false;
 }
 

@@ -97,6 +97,7 @@ open_stream(struct sender *s, const struct entry *n)
 	}
 	sock_follow(s->stream, s->party.channel.peer);
 	sock_set_nudge(s->stream, &s->party.latch);
+	s->streamed = true;
 	s->phase = STREAMING;
 }
 
@@ -257,6 +258,7 @@ read_now(struct sender *s, struct item *item)
 	zeros = source_skip_hole(&s->source, WIRE_HOLE_MAX);
 	if (zeros > 0) {
 		channel_put(c, wire_put_number(at, WIRE_HOLE, zeros));
+		s->hole_put = true;
 		return;
 	}
 	if (begin_ahead(s, item))
@@ -273,6 +275,11 @@ read_now(struct sender *s, struct item *item)
 enum sk_result
 sender_read(struct sender *s, struct item *item, struct err *e)
 {
+	/* Zeros take time on both sides, and no room in the buffer. */
+	if (s->hole_put) {
+		s->hole_put = channel_pending(&s->party.channel) > 0;
+		return channel_flush(&s->party.channel, e);
+	}
 	if (s->ahead != NULL && ahead_has_begun(s->ahead))
 		return read_ahead(s, item, e);
 	read_now(s, item);

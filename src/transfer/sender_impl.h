@@ -61,6 +61,8 @@ struct sender {
 	unsigned char *spare;	/* what it reads into; of the channel */
 	struct sock *stream;
 	char *stream_paths[2];
+	bool hole_put;		/* and has to go out at once */
+	bool streamed;		/* what has gone by of a stream is gone */
 	uint64_t stream_size;
 	struct wire_end end;
 	unsigned char last[DIGEST_SIZE];	/* of the last file */

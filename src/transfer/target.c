@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -181,8 +180,8 @@ make_partial(struct target *t, struct err *e)
 		    target_fail(t, errno, "", e));
 	if (t->fd == -1)
 		return target_fail(t, errno, "cannot be made", e);
-	if (flock(t->fd, LOCK_EX | LOCK_NB) != 0)
-		return target_fail(t, 0, "another transfer is writing it", e);
+	if (!target_lock(t, t->fd, dir, partial, e))
+		return false;
 	t->partial = t->made = true;
 	return true;
 }

@@ -42,6 +42,26 @@ is_still(int dir, const char *partial, const struct stat *st)
 	    now.st_dev == st->st_dev && now.st_ino == st->st_ino;
 }
 
+static bool
+fail_lock(const struct target *t, int sys, struct err *e)
+{
+	if (sys == EWOULDBLOCK)
+		return target_fail(t, 0, "another transfer is writing it", e);
+	return target_fail(t, sys, "its partial file cannot be locked", e);
+}
+
+bool
+target_lock(struct target *t, int fd, int dir, const char *partial,
+    struct err *e)
+{
+	struct stat st;
+
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		return fail_lock(t, errno, e);
+	return (fstat(fd, &st) == 0 && is_still(dir, partial, &st)) ||
+	    fail_lock(t, EWOULDBLOCK, e);
+}
+
 /* Open and lock it; *fd is -1 if there is none. False with *e filled. */
 static bool
 open_partial(struct target *t, int dir, const char *partial, int *fd,
@@ -58,8 +78,7 @@ open_partial(struct target *t, int dir, const char *partial, int *fd,
 		if (!is_usable(t, st, e))
 			return false;
 		if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
-			return target_fail(t, 0,
-			    "another transfer is writing it", e);
+			return fail_lock(t, errno, e);
 		if (is_still(dir, partial, st) && fstat(*fd, st) == 0)
 			return true;
 		(void)close(*fd);
@@ -138,7 +157,9 @@ has_space(struct target *t, int dir, uint64_t stored, struct err *e)
 	uint64_t need = stored - (t->there < stored ? t->there : stored);
 	struct statvfs fs;
 
-	if (t->stream || need < SPACE_ASKED || fstatvfs(dir, &fs) != 0)
+	/* Some file systems do not tell. */
+	if (t->stream || need < SPACE_ASKED || fstatvfs(dir, &fs) != 0 ||
+	    fs.f_blocks == 0)
 		return true;
 	if (need / fs.f_frsize < fs.f_bavail)
 		return true;
@@ -156,7 +177,7 @@ find_output(struct target *t, const struct wire_offer *o, struct err *e)
 
 	digest_of(raw, len, id);
 	same = p->out_named && memcmp(id, p->out_offer, DIGEST_SIZE) == 0;
-	if (p->out_closed || (p->out_bytes > 0 && (!same || t->stream)))
+	if ((p->out_closed || p->out_bytes > 0) && (!same || t->stream))
 		return target_fail(t, 0, "standard output was used for another "
 		    "transfer", e);
 	memcpy(p->out_offer, id, DIGEST_SIZE);

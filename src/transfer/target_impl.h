@@ -38,7 +38,14 @@ bool target_fail(const struct target *t, int sys, const char *text,
 int target_locate(struct target *t, enum place_use use, const char **base,
     char partial[NAME_COMPONENT_MAX + 1], struct err *e);
 
-/* In target_find.c: open and lock the partial file, if there is one. */
+/*
+ * In target_find.c: lock a partial file, and see that its name still leads to
+ * it. False with *e filled: another transfer has it.
+ */
+bool target_lock(struct target *t, int fd, int dir, const char *partial,
+    struct err *e);
+
+/* Open and lock the partial file, if there is one. */
 bool target_find_partial(struct target *t, int dir, const char *partial,
     struct err *e);
 

@@ -42,7 +42,7 @@ void transfer_status_name(struct transfer_status *s, char *name);
 
 /*
  * What the transfer tells meanwhile. tick and asked come from the thread that
- * called; the others can come from any, one at a time. NULL: not told.
+ * called; the others come from any, and at the same time. NULL: not told.
  */
 struct transfer_events {
 	void *context;
@@ -70,8 +70,8 @@ struct transfer_config {
 struct transfer_result {
 	uint64_t files, bytes, there;
 	unsigned char digest[DIGEST_SIZE];
-	bool began;		/* both sides agreed on a transfer... */
-	bool resumable;		/* ...or not: trying again may finish it */
+	bool began;		/* both sides agreed on a transfer */
+	bool resumable;		/* trying again may finish it */
 };
 
 /*

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "transfer/name.h"
 
 enum { BLOCK = 512 };	/* of st_blocks */
@@ -27,6 +28,7 @@ struct level {
 struct walk {
 	char *const *operands;
 	struct level *top;	/* NULL: the next operand */
+	bool again;		/* an operand itself is no entry: go on */
 	size_t name_start;	/* in path, of what is below this operand */
 	char path[PATH_MAX];
 };
@@ -283,7 +285,8 @@ next_operand(struct walk *w, struct entry *n, struct err *e)
 		return WALK_FAILED;
 	/* Behind the slash that will follow, if there is none yet. */
 	w->name_start = len + (w->path[len - 1] != '/');
-	return walk_next(w, n, e);
+	w->again = true;
+	return WALK_END;
 failed:
 	(void)fail(operand, errno, "", e);
 	return WALK_FAILED;
@@ -323,8 +326,8 @@ join(struct walk *w, const char *name)
 	return n > 0 && (size_t)n < room;
 }
 
-enum walk_result
-walk_next(struct walk *w, struct entry *n, struct err *e)
+static enum walk_result
+next_entry(struct walk *w, struct entry *n, struct err *e)
 {
 	struct level *l;
 	const char *name;
@@ -370,26 +373,59 @@ walk_next(struct walk *w, struct entry *n, struct err *e)
 	return WALK_FAILED;
 }
 
+enum walk_result
+walk_next(struct walk *w, struct entry *n, struct err *e)
+{
+	enum walk_result r;
+
+	do {
+		w->again = false;
+		r = next_entry(w, n, e);
+	} while (w->again);
+	return r;
+}
+
 /* All of them. */
+
+static int
+compare_bases(const void *a, const void *b)
+{
+	const char *x = *(const char *const *)a, *y = *(const char *const *)b;
+	size_t i;
+
+	x += base_name(x);
+	y += base_name(y);
+	for (i = 0; x[i] == y[i] && x[i] != '/' && x[i] != '\0'; i++)
+		continue;
+	/* Slashes at the end do not count. */
+	return (x[i] == '/' ? 0 : (unsigned char)x[i]) -
+	    (y[i] == '/' ? 0 : (unsigned char)y[i]);
+}
 
 /* Two names that are the same would be one file at the receiver. */
 static bool
-is_unique(char *const *operands, size_t i, struct err *e)
+are_unique(char *const *operands, size_t count, struct err *e)
 {
-	const char *a = operands[i] + base_name(operands[i]), *b;
-	size_t j, len = strcspn(a, "/");
+	const char **sorted = malloc(count * sizeof(*sorted));
+	size_t i;
+	bool unique = true;
 
-	if (is_nameless(a))
-		return true;
-	for (j = 0; j < i; j++) {
-		b = operands[j] + base_name(operands[j]);
-		if (strcspn(b, "/") == len && memcmp(a, b, len) == 0) {
-			err_set(e, ERR_USAGE, 0, "", "%s and %s would have "
-			    "the same name", operands[j], operands[i]);
-			return false;
-		}
+	if (sorted == NULL) {
+		err_no_memory(e);
+		return false;
 	}
-	return true;
+	for (i = 0; i < count; i++)
+		sorted[i] = operands[i];
+	qsort(sorted, count, sizeof(*sorted), compare_bases);
+	for (i = 1; i < count && unique; i++)
+		unique = is_nameless(sorted[i] + base_name(sorted[i])) ||
+		    compare_bases(&sorted[i - 1], &sorted[i]) != 0;
+	if (!unique)
+		err_set(e, ERR_USAGE, 0, "",
+		    "%s and %s would have the same name", sorted[i - 2],
+		    sorted[i - 1]);
+	free(sorted);
+	return unique;
 }
 
 static bool
@@ -415,10 +451,11 @@ walk_shape(char *const *operands, enum wire_shape *shape, struct err *e)
 			    "standard input cannot be one of several");
 			return false;
 		}
-		if (!is_present(operands[i], &st, e) ||
-		    !is_unique(operands, i, e))
+		if (!is_present(operands[i], &st, e))
 			return false;
 	}
+	if (!are_unique(operands, i, e))
+		return false;
 	if (i > 1 || S_ISDIR(st.st_mode))
 		*shape = WIRE_TREE;
 	else if (strcmp(operands[0], "-") == 0)
@@ -431,8 +468,8 @@ walk_shape(char *const *operands, enum wire_shape *shape, struct err *e)
 }
 
 void
-walk_count(char *const *operands, uint64_t max, uint64_t *entries,
-    uint64_t *bytes)
+walk_count(char *const *operands, uint64_t max, int64_t deadline_ns,
+    uint64_t *entries, uint64_t *bytes)
 {
 	enum walk_result r = WALK_FAILED;
 	struct err e = { 0 };
@@ -441,6 +478,7 @@ walk_count(char *const *operands, uint64_t max, uint64_t *entries,
 
 	*entries = *bytes = 0;
 	while (w != NULL && *entries <= max &&
+	    clock_now_ns() < deadline_ns &&
 	    (r = walk_next(w, &n, &e)) != WALK_END) {
 		if (r == WALK_ENTRY) {
 			*entries += 1;

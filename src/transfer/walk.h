@@ -48,9 +48,9 @@ bool walk_shape(char *const *operands, enum wire_shape *shape, struct err *e);
 
 /*
  * Walk them once to count entries, and bytes (WIRE_UNKNOWN with a stream, or if
- * there are more than max entries).
+ * there are more than max entries or the deadline has come).
  */
-void walk_count(char *const *operands, uint64_t max, uint64_t *entries,
-    uint64_t *bytes);
+void walk_count(char *const *operands, uint64_t max, int64_t deadline_ns,
+    uint64_t *entries, uint64_t *bytes);
 
 #endif

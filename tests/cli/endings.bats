@@ -255,7 +255,7 @@ all_roles=(listen connect send "send -l" receive "receive -c")
 	data 4000000 in
 	for role in listen connect send; do
 		pair "$role" <in >out -- -b 16384 recv=100000 touch=there \
-			sleep=100 recv-reset
+			sleep=1500 recv-reset
 		await_file there
 		rm there
 		kill -KILL "${PID[haul]}"

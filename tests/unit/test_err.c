@@ -8,7 +8,7 @@
 #include "tap.h"
 
 enum {
-	LINE_BYTES = 1024,
+	LINE_BYTES = ERR_WHO_MAX + ERR_TEXT_MAX + 128,
 	CHAIN = 5,
 };
 

@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "files.h"
 #include "tap.h"
 
@@ -574,13 +575,19 @@ test_count(void)
 	(void)snprintf(path[0], sizeof(path[0]), "%s", files_path("count/d"));
 	(void)snprintf(path[1], sizeof(path[1]), "%s", files_path("count/c"));
 	(void)snprintf(path[2], sizeof(path[2]), "%s", files_path("count/no"));
-	walk_count(operands, UINT64_MAX - 1, &entries, &bytes);
+	walk_count(operands, UINT64_MAX - 1, CLOCK_NEVER, &entries, &bytes);
 	tap_ok(entries == 5 && bytes == 15, "entries and bytes are counted");
 	(void)snprintf(path[2], sizeof(path[2]), "%s",
 	    files_path("count/d/p"));
-	walk_count(operands, UINT64_MAX - 1, &entries, &bytes);
+	walk_count(operands, UINT64_MAX - 1, CLOCK_NEVER, &entries, &bytes);
 	tap_ok(entries == 6 && bytes == WIRE_UNKNOWN,
 	    "with a stream the bytes are unknown");
+	operands[2] = NULL;
+	walk_count(operands, 5, CLOCK_NEVER, &entries, &bytes);
+	tap_ok(entries == 5 && bytes == 15, "as many as may be counted");
+	walk_count(operands, 4, CLOCK_NEVER, &entries, &bytes);
+	tap_ok(entries == WIRE_UNKNOWN && bytes == WIRE_UNKNOWN,
+	    "more are not counted");
 }
 
 /* Given up in the middle: nothing is left open or lost. */

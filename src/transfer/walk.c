@@ -376,7 +376,7 @@ next_entry(struct walk *w, struct entry *n, struct err *e)
 enum walk_result
 walk_next(struct walk *w, struct entry *n, struct err *e)
 {
-	enum walk_result r;
+	enum walk_result r = WALK_END;
 
 	do {
 		w->again = false;

@@ -192,11 +192,6 @@ sender_check(struct sender *s, struct item *item, struct err *e)
 	return SK_OK;
 }
 
-/*
- * Some of the file as a frame, or its end. The bytes go through the buffer once
- * they are digested: sendfile(2) costs the receiver, whose copy is then one
- * from memory and not from the cache, more than it saves here.
- */
 /* The first part of a large file; further ones follow in read_ahead. */
 static bool
 begin_ahead(struct sender *s, struct item *item)
@@ -239,6 +234,11 @@ read_ahead(struct sender *s, struct item *item, struct err *e)
 	return channel_flush(c, e);
 }
 
+/*
+ * Some of the file as a frame, or its end. The bytes go through the buffer once
+ * they are digested: sendfile(2) costs the receiver, whose copy is then one
+ * from memory and not from the cache, more than it saves here.
+ */
 static void
 read_now(struct sender *s, struct item *item)
 {

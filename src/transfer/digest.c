@@ -89,7 +89,7 @@ digest_check(const void *data, size_t size)
 char *
 digest_format(const unsigned char digest[DIGEST_SIZE], char text[DIGEST_TEXT])
 {
-	int i;
+	size_t i;
 
 	for (i = 0; i < DIGEST_SIZE; i++)
 		(void)snprintf(text + 2 * i, 3, "%02x", digest[i]);

@@ -406,7 +406,7 @@ compare_bases(const void *a, const void *b)
 static bool
 are_unique(char *const *operands, size_t count, struct err *e)
 {
-	const char **sorted = malloc(count * sizeof(*sorted));
+	const char **sorted = malloc((count + 1) * sizeof(*sorted));
 	size_t i;
 	bool unique = true;
 
@@ -456,7 +456,7 @@ walk_shape(char *const *operands, enum wire_shape *shape, struct err *e)
 	}
 	if (!are_unique(operands, i, e))
 		return false;
-	if (i > 1 || S_ISDIR(st.st_mode))
+	if (i != 1 || S_ISDIR(st.st_mode))
 		*shape = WIRE_TREE;
 	else if (strcmp(operands[0], "-") == 0)
 		*shape = WIRE_STREAM;

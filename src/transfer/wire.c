@@ -405,7 +405,7 @@ wire_get_end(const unsigned char *p, size_t len, struct wire_end *end)
 bool
 wire_get_confirm(const unsigned char *p, size_t len, struct wire_confirm *c)
 {
-	if (len != 2 * NUMBER)
+	if (len != (size_t)2 * NUMBER)
 		return false;
 	return get_size(&p, &c->entries) && get_size(&p, &c->bytes);
 }

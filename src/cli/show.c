@@ -31,7 +31,7 @@ struct sample {
 };
 
 struct show {
-	bool draws, quiet, verbose;
+	bool draws, verbose;
 	struct transfer_status status;
 	bool began;
 	int64_t start_ns;
@@ -316,7 +316,6 @@ show_new(const struct transfer_options *transfer,
 		err_no_memory(e);
 		return NULL;
 	}
-	s->quiet = output->quiet;
 	s->verbose = output->verbose;
 	s->draws = !output->quiet && !transfer->no_progress &&
 	    (transfer->progress || isatty(STDERR_FILENO));

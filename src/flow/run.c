@@ -26,6 +26,23 @@ run_leg_stopped(struct leg *leg, enum sk_result result, struct err *e)
 	return false;
 }
 
+bool
+run_goes_on(struct run *r, int64_t *wake_ns, enum sk_result *result,
+    struct err *e)
+{
+	switch (r->judge(r, wake_ns, e)) {
+	case VERDICT_GO_ON:
+		return true;
+	case VERDICT_FINISH:
+		*result = SK_OK;
+		return false;
+	case VERDICT_FAIL:
+		break;
+	}
+	*result = SK_ERROR;
+	return false;
+}
+
 static void
 set_abort(const struct run *r, const struct latch *abort)
 {

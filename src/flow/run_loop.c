@@ -166,6 +166,7 @@ run(struct run *r, struct loop *l, struct runner *runs, struct err *e)
 {
 	struct loop_event events[EVENTS_MAX];
 	struct interests watched = { .count = 0 };
+	enum sk_result result;
 	int64_t wake_ns;
 	int i, n;
 
@@ -173,14 +174,8 @@ run(struct run *r, struct loop *l, struct runner *runs, struct err *e)
 		for (i = 0; i < RUN_LEGS; i++)
 			if (is_due(&runs[i]) && !step(&runs[i]))
 				return SK_INTERRUPTED;
-		switch (r->judge(r, &wake_ns, e)) {
-		case VERDICT_FINISH:
-			return SK_OK;
-		case VERDICT_FAIL:
-			return SK_ERROR;
-		case VERDICT_GO_ON:
-			break;
-		}
+		if (!run_goes_on(r, &wake_ns, &result, e))
+			return result;
 		for (i = 0; i < RUN_LEGS; i++) {
 			runs[i].ready |= r->wake[i];
 			r->wake[i] = false;

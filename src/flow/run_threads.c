@@ -95,17 +95,12 @@ look(struct run *r, struct worker *workers, int64_t wake_ns)
 static enum sk_result
 supervise(struct run *r, struct worker *workers, struct err *e)
 {
+	enum sk_result result;
 	int64_t wake_ns;
 
 	for (;;) {
-		switch (r->judge(r, &wake_ns, e)) {
-		case VERDICT_FINISH:
-			return SK_OK;
-		case VERDICT_FAIL:
-			return SK_ERROR;
-		case VERDICT_GO_ON:
-			break;
-		}
+		if (!run_goes_on(r, &wake_ns, &result, e))
+			return result;
 		if (!look(r, workers, wake_ns))
 			return SK_INTERRUPTED;
 	}

@@ -202,7 +202,8 @@ begin_ahead(struct sender *s, struct item *item)
 	    s->source.data_end - s->source.pos < CHANNEL_BUFFER)
 		return false;
 	if (s->ahead == NULL) {
-		s->spare = channel_new_buffer();
+		if (s->spare == NULL)
+			s->spare = channel_new_buffer();
 		s->ahead = s->spare != NULL ? ahead_new(&e) : NULL;
 		err_clear(&e);
 	}

@@ -125,8 +125,10 @@ frames() {
 	serve recv haul receive 127.0.0.1 0 >out
 	sender --progress in
 	nap 1
-	kill "${PID[send]}" "${PID[recv]}"
+	# The sender first: a receiver that goes would make it say so.
+	kill "${PID[send]}"
 	await send
+	kill "${PID[recv]}"
 	await recv
 	shown send.err | tail -n 1 >last
 	exec {stuck}>&-

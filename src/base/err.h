@@ -18,6 +18,8 @@ enum err_code {
 	ERR_TIMEOUT = 6,	/* a time limit passed */
 	ERR_BROKEN = 7,		/* the connection broke, or ended early */
 	ERR_PEER = 9,		/* refused, no transfer protocol, damaged */
+	ERR_EXEC = 126,		/* COMMAND could not be run */
+	ERR_NOT_FOUND = 127,	/* COMMAND was not found */
 };
 
 enum {

@@ -29,7 +29,12 @@ void loop_free(struct loop *l);		/* NULL is ignored */
  */
 bool loop_watch(struct loop *l, int fd, short events, void *tag,
     struct err *e);
-void loop_forget(struct loop *l, int fd);
+
+/*
+ * Nothing happens if the descriptor is watched for another tag: its number was
+ * used again by then.
+ */
+void loop_forget(struct loop *l, int fd, const void *tag);
 
 /*
  * Wait until something is ready, the deadline, or an interruption. Returns the

@@ -91,8 +91,9 @@ loop_watch(struct loop *l, int fd, short events, void *tag, struct err *e)
 	/* The bits of poll and epoll are the same on Linux. */
 	ev.events = (uint32_t)events;
 	ev.data.fd = fd;
-	if (epoll_ctl(l->epoll_fd, w->in_use ? EPOLL_CTL_MOD : EPOLL_CTL_ADD,
-	    fd, &ev) != 0) {
+	/* What was watched under the same number may have been closed. */
+	if ((!w->in_use || epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, fd, &ev) !=
+	    0) && epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev) != 0) {
 		if (errno != EPERM)
 			err_set(e, ERR_LOCAL, errno, "", "event loop");
 		return false;
@@ -102,9 +103,10 @@ loop_watch(struct loop *l, int fd, short events, void *tag, struct err *e)
 }
 
 void
-loop_forget(struct loop *l, int fd)
+loop_forget(struct loop *l, int fd, const void *tag)
 {
-	if ((size_t)fd >= l->size || !l->fds[fd].in_use)
+	if ((size_t)fd >= l->size || !l->fds[fd].in_use ||
+	    l->fds[fd].tag != tag)
 		return;
 	(void)epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 	l->fds[fd].in_use = false;

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/intr.h"
 
@@ -9,6 +10,8 @@ struct loop {
 	struct pollfd *fds;
 	void **tags;
 	size_t count, size;
+	size_t *at;		/* by descriptor: its place in fds and 1, or 0 */
+	size_t at_size;
 	size_t turn;		/* where the next look at the events begins */
 };
 
@@ -29,6 +32,7 @@ loop_free(struct loop *l)
 		return;
 	free(l->fds);
 	free(l->tags);
+	free(l->at);
 	free(l);
 }
 
@@ -51,43 +55,58 @@ grow(struct loop *l)
 	return true;
 }
 
-static size_t
-find(const struct loop *l, int fd)
+/* Room for the place of fd. */
+static bool
+grow_index(struct loop *l, size_t fd)
 {
-	size_t i;
+	size_t size = l->at_size > 0 ? l->at_size : 16;
+	size_t *at;
 
-	for (i = 0; i < l->count; i++)
-		if (l->fds[i].fd == fd)
-			break;
-	return i;
+	while (size <= fd)
+		size *= 2;
+	if (size == l->at_size)
+		return true;
+	at = realloc(l->at, size * sizeof(*at));
+	if (at == NULL)
+		return false;
+	memset(at + l->at_size, 0, (size - l->at_size) * sizeof(*at));
+	l->at = at;
+	l->at_size = size;
+	return true;
 }
 
 bool
 loop_watch(struct loop *l, int fd, short events, void *tag, struct err *e)
 {
-	size_t i = find(l, fd);
+	size_t i;
 
-	if (i == l->size && !grow(l)) {
+	if (!grow_index(l, (size_t)fd) || (l->count == l->size && !grow(l))) {
 		err_no_memory(e);
 		return false;
 	}
-	if (i == l->count)
-		l->count++;
+	if (l->at[fd] == 0)
+		l->at[fd] = ++l->count;
+	i = l->at[fd] - 1;
 	l->fds[i] = (struct pollfd){ .fd = fd, .events = events };
 	l->tags[i] = tag;
 	return true;
 }
 
 void
-loop_forget(struct loop *l, int fd)
+loop_forget(struct loop *l, int fd, const void *tag)
 {
-	size_t i = find(l, fd);
+	size_t i;
 
-	if (i == l->count)
+	if ((size_t)fd >= l->at_size || l->at[fd] == 0 ||
+	    l->tags[l->at[fd] - 1] != tag)
 		return;
-	l->count--;
+	i = l->at[fd] - 1;
+	l->at[fd] = 0;
+	if (i == --l->count)
+		return;
 	l->fds[i] = l->fds[l->count];
 	l->tags[i] = l->tags[l->count];
+	l->at[l->fds[i].fd] = i + 1;
 }
 
 int

@@ -5,12 +5,6 @@
 
 #include "base/clock.h"
 
-/*
- * Larger than a pipe and than the receive window of a fast connection, small
- * enough for the second-level cache.
- */
-enum { PUMP_BUFFER = 256 * 1024 };
-
 /* What an attempt costs of the budget besides its bytes, which may be none. */
 enum { ATTEMPT_COST = 4096 };
 
@@ -20,6 +14,7 @@ pump_init(struct pump *p, struct sock *from, struct sock *to)
 	memset(p, 0, sizeof(*p));
 	p->from = from;
 	p->to = to;
+	p->size = PUMP_BUFFER;
 	atomic_init(&p->state, PUMP_FLOWING);
 	atomic_init(&p->bytes, 0);
 	atomic_init(&p->moved_ns, clock_now_ns());
@@ -34,6 +29,15 @@ pump_release(struct pump *p)
 	p->buf = NULL;
 }
 
+void
+pump_rest(struct pump *p)
+{
+	if (p->start != p->end || p->whole)
+		return;
+	pump_release(p);
+	p->start = p->end = 0;
+}
+
 static void
 touch(struct pump *p)
 {
@@ -43,8 +47,8 @@ touch(struct pump *p)
 static void
 tell(struct pump *p)
 {
-	if (p->news != NULL && *p->news != NULL)
-		latch_set(*p->news);
+	if (p->stage != NULL)
+		stage_news(p->stage);
 }
 
 static void
@@ -113,7 +117,7 @@ make_room(struct pump *p)
 		p->end -= p->start;
 		p->start = 0;
 	}
-	return PUMP_BUFFER - p->end;
+	return p->size - p->end;
 }
 
 static enum sk_result
@@ -123,7 +127,7 @@ fill(struct pump *p, struct err *e)
 	enum sk_result r;
 	char *raw;
 
-	if (p->buf == NULL && (p->buf = malloc(PUMP_BUFFER)) == NULL) {
+	if (p->buf == NULL && (p->buf = malloc(p->size)) == NULL) {
 		err_no_memory(e);
 		return blame(p, p->from, SK_IN, SK_ERROR);
 	}
@@ -159,18 +163,29 @@ fill(struct pump *p, struct err *e)
 static bool
 next_unit(struct pump *p, size_t *len)
 {
-	const char *newline;
+	const char *newline = NULL;
 
 	*len = p->end - p->start;
-	if (p->unit != PUMP_LINE)
-		return *len > 0 || p->whole;
-	if (*len == 0)
-		return false;
-	newline = memchr(p->buf + p->start, '\n', *len);
+	if (*len > 0 && (p->unit == PUMP_LINE ||
+	    (p->unit == PUMP_STREAM && p->line_delay_ns > 0)))
+		newline = memchr(p->buf + p->start, '\n', *len);
 	if (newline != NULL)
 		*len = (size_t)(newline - p->buf) + 1 - p->start;
-	return newline != NULL || atomic_load(&p->state) != PUMP_FLOWING ||
-	    *len > PUMP_DATAGRAM_MAX;
+	if (p->unit != PUMP_LINE)
+		return *len > 0 || p->whole;
+	return *len > 0 && (newline != NULL || *len > PUMP_DATAGRAM_MAX ||
+	    atomic_load(&p->state) != PUMP_FLOWING);
+}
+
+/* Whether the sink has broken, where that only means that it is not heard. */
+static bool
+reads_no_more(struct pump *p, enum sk_result r, struct err *e)
+{
+	if (r != SK_ERROR || !p->lossy || e->code != ERR_BROKEN)
+		return false;
+	p->drops = true;
+	err_clear(e);
+	return true;
 }
 
 /*
@@ -182,10 +197,16 @@ send_unit(struct pump *p, size_t len, size_t *put, struct err *e)
 {
 	enum sk_result r;
 
+	*put = len;
+	if (p->drops)
+		return SK_OK;
 	r = sock_send(p->to, p->buf + p->start, len, put, e);
 	if (is_refusal(p, r, e))
 		r = sock_send(p->to, p->buf + p->start, len, put, e);
-	return r;
+	if (!reads_no_more(p, r, e))
+		return r;
+	*put = len;
+	return SK_OK;
 }
 
 static enum sk_result
@@ -204,6 +225,9 @@ flush_unit(struct pump *p, size_t len, struct err *e)
 	if (r != SK_OK)
 		return blame(p, p->to, SK_OUT, r);
 	p->start += put;
+	if (p->line_delay_ns > 0 && put > 0 && p->buf[p->start - 1] == '\n')
+		sock_delay(p->to, SK_OUT, clock_after_ns(clock_now_ns(),
+		    p->line_delay_ns));
 	atomic_store(&p->pending, p->end - p->start);
 	p->whole = false;
 	atomic_fetch_add(&p->bytes, put);
@@ -236,6 +260,8 @@ move(struct pump *p, size_t budget, size_t *spent, struct err *e)
 	p->side = p->waits == p->from ? SK_IN : SK_OUT;
 	if (r == SK_EOF)
 		end_input(p);
+	if (p->waits == p->to && reads_no_more(p, r, e))
+		return SK_OK;
 	if (r == SK_OK && moved > 0) {
 		*spent += moved;
 		atomic_fetch_add(&p->bytes, moved);
@@ -247,7 +273,8 @@ move(struct pump *p, size_t budget, size_t *spent, struct err *e)
 static bool
 can_move(const struct pump *p)
 {
-	return !p->no_move && !p->crlf && p->unit == PUMP_STREAM &&
+	return !p->no_move && !p->drops && !p->crlf && p->line_delay_ns == 0 &&
+	    p->unit == PUMP_STREAM &&
 	    p->start == p->end && sock_can_move(p->from, p->to);
 }
 
@@ -274,8 +301,10 @@ shut(struct pump *p, struct err *e)
 {
 	enum sk_result r = SK_OK;
 
-	if (!p->hold)
+	if (!p->hold && !p->drops)
 		r = sock_shutdown_write(p->to, e);
+	if (reads_no_more(p, r, e))
+		r = SK_OK;
 	if (r == SK_OK)
 		enter(p, PUMP_SETTLING);
 	return blame(p, p->to, SK_OUT, r);
@@ -286,8 +315,8 @@ settle(struct pump *p, struct err *e)
 {
 	enum sk_result r;
 
-	r = sock_drain(p->to, e);
-	if (r == SK_OK || is_refusal(p, r, e)) {
+	r = p->drops ? SK_OK : sock_drain(p->to, e);
+	if (r == SK_OK || is_refusal(p, r, e) || reads_no_more(p, r, e)) {
 		enter(p, PUMP_DONE);
 		return SK_OK;
 	}

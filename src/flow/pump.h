@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "flow/run.h"
 #include "sock/sock.h"
 
 /*
@@ -45,8 +46,11 @@ struct pump {
 	bool crlf;		/* LF becomes CRLF, a CRLF stays */
 	bool hold;		/* do not tell the sink of the end */
 	bool no_move;		/* never inside the kernel */
+	bool lossy;		/* a sink that reads no more is no failure */
 	struct refusal *refusal;	/* NULL: one is an error */
-	struct latch **news;	/* set at a new state or refusal; *: NULL */
+	struct stage *stage;	/* told of a new state or refusal; or NULL */
+	int64_t line_delay_ns;	/* between lines; to has a pace; 0: none */
+	size_t size;		/* of the buffer */
 
 	/* For the owner, also from another thread. */
 	atomic_int state;		/* enum pump_state */
@@ -60,10 +64,20 @@ struct pump {
 	enum sk_side side;		/* ...and of which side */
 
 	/* The pump's own. */
-	char *buf;		/* malloc, PUMP_BUFFER bytes, at need */
+	char *buf;		/* malloc, at need */
 	size_t start, end;	/* what is read and not sent */
 	bool whole;		/* it is a datagram, perhaps an empty one */
 	bool last_cr;
+	bool drops;		/* the sink reads no more: the rest is dropped */
+};
+
+/*
+ * Larger than a pipe and than the receive window of a fast connection, small
+ * enough for the second-level cache; and where there are many.
+ */
+enum {
+	PUMP_BUFFER = 256 * 1024,
+	PUMP_BUFFER_SMALL = 96 * 1024,
 };
 
 /* An idle pump; zero-initialised but for what the owner sets. */
@@ -77,7 +91,8 @@ void pump_init(struct pump *p, struct sock *from, struct sock *to);
  */
 enum sk_result pump_step(struct pump *p, size_t budget, struct err *e);
 
-/* Free the buffer. */
+/* Free the buffer, whatever is in it; or if it is empty. */
 void pump_release(struct pump *p);
+void pump_rest(struct pump *p);
 
 #endif

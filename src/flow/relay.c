@@ -1,376 +1,10 @@
-/* When a relay is over, and how: the same for both modes. */
-#include "flow/relay.h"
+#include "flow/relay_impl.h"
 
-#include <errno.h>
-#include <poll.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
-#include "flow/run.h"
 
-enum {
-	STEP_BUDGET = 1024 * 1024,
-	/* A datagram session ends so long after the last answer. */
-	DATAGRAM_LINGER_MS = 1000,
-	/* --send-only: a peer that talks may go on reading so long... */
-	TALKING_SILENCE_MS = 1000,
-	TALKING_LIMIT_MS = 30 * 1000,
-	/* ...and one that acknowledges nothing at all is given up. */
-	ACKNOWLEDGE_LIMIT_MS = 60 * 1000,
-	ACKNOWLEDGE_LOOK_MS = 1000,
-	/* How often in an idle time what is acknowledged is looked at. */
-	IDLE_LOOKS = 8,
-	/* At --linger, what is there may still be written for so long. */
-	LINGER_GRACE_MS = 100,
-	/* A reader that has enough (tar) may leave just before the end. */
-	READER_GONE_MS = 500,
-};
-
-/* One direction. */
-struct way {
-	struct leg leg;
-	struct pump pump;
-};
-
-struct relay {
-	struct run run;
-	const struct relay_config *config;
-	struct sock *in, *out, *peer;
-	struct way up, down;	/* to the peer, from the peer */
-	struct refusal refusal;
-	bool refusal_told;
-	bool input_stopped;	/* the terminal is not read any more */
-	int output_fd, peer_fd;	/* to watch for errors; -1: none */
-	bool peer_event;	/* the peer is to be asked for an error */
-	bool peer_asked;	/* there was none */
-	int64_t reader_gone_ns;	/* since when nobody reads; 0: no */
-	long left;		/* what the peer had not acknowledged... */
-	int64_t left_ns;	/* ...and when that last became less */
-};
-
-/* Whether our output is still open: the down leg closes it when it shuts. */
-static bool
-has_output(const struct relay *r)
-{
-	return r->down.leg.state == LEG_RUNNING &&
-	    atomic_load(&r->down.pump.state) < PUMP_SHUTTING;
-}
-
-/* Whether nothing but a watch tells that the peer has gone. */
-static bool
-is_unwatched(const struct relay *r)
-{
-	return r->down.leg.state == LEG_ENDED &&
-	    r->up.leg.state == LEG_RUNNING &&
-	    atomic_load(&r->up.pump.state) < PUMP_SHUTTING;
-}
-
-/*
- * What is watched for errors alone: our output, whose reader may leave, and a
- * peer that has ended and may still reset while our input is idle.
- */
-static void
-watched(const struct run *run, struct pollfd *fds)
-{
-	const struct relay *r = (const struct relay *)run;
-	bool output = has_output(r) && r->reader_gone_ns == 0;
-
-	fds[0] = (struct pollfd){ .fd = output ? r->output_fd : -1 };
-	fds[1] = (struct pollfd){ .fd = is_unwatched(r) && !r->peer_asked ?
-	    r->peer_fd : -1 };
-}
-
-static void
-event(struct run *run, int fd, short revents)
-{
-	struct relay *r = (struct relay *)run;
-
-	if (!(revents & (POLLERR | POLLHUP | POLLNVAL)))
-		return;
-	if (fd == r->output_fd && has_output(r) && r->reader_gone_ns == 0)
-		r->reader_gone_ns = clock_now_ns();
-	if (fd == r->peer_fd && is_unwatched(r))
-		r->peer_event = true;
-}
-
-static enum verdict
-fail_time(struct relay *r, const char *what, struct err *e)
-{
-	err_set(e, ERR_TIMEOUT, 0, sock_name(r->peer), "%s", what);
-	return VERDICT_FAIL;
-}
-
-static enum verdict
-fail_with(struct way *way, struct err *e)
-{
-	err_move(e, &way->leg.err);
-	return VERDICT_FAIL;
-}
-
-static int64_t
-last_moved_ns(const struct relay *r)
-{
-	int64_t up = 0, down = 0;
-
-	if (r->up.leg.state != LEG_ABSENT)
-		up = atomic_load(&r->up.pump.moved_ns);
-	if (r->down.leg.state != LEG_ABSENT)
-		down = atomic_load(&r->down.pump.moved_ns);
-	if (down > up)
-		up = down;
-	return r->left_ns > up ? r->left_ns : up;
-}
-
-/*
- * What the peer acknowledges has moved, though no call of ours shows it. Asked
- * only where a limit depends on it, as it costs a system call each time.
- */
-static void
-note_acknowledged(struct relay *r, int64_t now)
-{
-	long left;
-
-	if (r->up.leg.state == LEG_ABSENT ||
-	    (r->config->idle_ns < 0 && !r->config->send_only))
-		return;
-	left = sock_unacknowledged(r->peer);
-	if (left < r->left)
-		r->left_ns = now;
-	r->left = left;
-}
-
-static bool
-has_pending(const struct way *way)
-{
-	return way->leg.state == LEG_RUNNING &&
-	    atomic_load(&way->pump.pending) > 0;
-}
-
-/*
- * A local failure ends it at once. A broken connection ends it when what came
- * before is delivered, that is, when the direction from the peer has stopped.
- */
-static enum verdict
-judge_failures(struct relay *r, struct err *e)
-{
-	if (r->peer_event) {
-		r->peer_event = false;
-		r->peer_asked = true;
-		if (sock_probe(r->peer, e) == SK_ERROR)
-			return VERDICT_FAIL;
-	}
-	if (r->down.leg.state == LEG_FAILED)
-		return fail_with(&r->down, e);
-	if (r->up.leg.state == LEG_FAILED && (r->up.leg.err.code == ERR_LOCAL ||
-	    r->down.leg.state != LEG_RUNNING || sock_is_datagram(r->peer)))
-		return fail_with(&r->up, e);
-	return VERDICT_GO_ON;
-}
-
-/*
- * Nobody reads our output: that is a failure unless the peer ends in order
- * within a moment, so that nothing is missing.
- */
-static enum verdict
-judge_reader(struct relay *r, int64_t now, int64_t *wake, struct err *e)
-{
-	int64_t end = r->reader_gone_ns + READER_GONE_MS * CLOCK_MS;
-
-	if (r->reader_gone_ns == 0 || !has_output(r))
-		return VERDICT_GO_ON;
-	if (now < end) {
-		*wake = clock_min_ns(*wake, end);
-		return VERDICT_GO_ON;
-	}
-	err_set(e, ERR_LOCAL, EPIPE, "standard output", "%s", "");
-	e->quiet = true;
-	return VERDICT_FAIL;
-}
-
-static enum verdict
-judge_time(struct relay *r, int64_t now, int64_t *wake, struct err *e)
-{
-	int64_t idle;
-
-	if (now >= r->config->deadline_ns)
-		return fail_time(r, "the run has taken its --timeout", e);
-	*wake = clock_min_ns(*wake, r->config->deadline_ns);
-	if (r->config->idle_ns < 0)
-		return VERDICT_GO_ON;
-	idle = clock_after_ns(last_moved_ns(r), r->config->idle_ns);
-	if (now >= idle)
-		return fail_time(r, "nothing moved for the --idle-timeout",
-		    e);
-	*wake = clock_min_ns(*wake, idle);
-	if (r->left > 0)
-		*wake = clock_min_ns(*wake, clock_after_ns(now,
-		    r->config->idle_ns / IDLE_LOOKS + CLOCK_MS));
-	return VERDICT_GO_ON;
-}
-
-/* A session of datagrams has no end but silence. */
-static enum verdict
-judge_datagram(struct relay *r, int64_t now, int64_t *wake, struct err *e)
-{
-	int64_t linger = r->config->linger_ns, end;
-	int sys = atomic_load(&r->refusal.sys);
-
-	if (sys != 0)
-		err_set(e, atomic_load(&r->refusal.answered) ? ERR_BROKEN :
-		    ERR_CONNECT, sys, sock_name(r->peer), "%s", "");
-	if (sys != 0 && r->up.leg.state == LEG_ENDED) {
-		e->quiet = r->refusal_told;
-		return VERDICT_FAIL;
-	}
-	if (sys != 0 && !r->refusal_told && r->config->on_refusal != NULL)
-		r->config->on_refusal(e);
-	r->refusal_told = sys != 0;
-	err_clear(e);
-	if (r->up.leg.state != LEG_ENDED)
-		return VERDICT_GO_ON;
-	if (r->config->send_only || r->down.leg.state != LEG_RUNNING)
-		return VERDICT_FINISH;
-	if (linger < 0)
-		linger = DATAGRAM_LINGER_MS * CLOCK_MS;
-	/* Silence is what comes after the last answer was written. */
-	end = clock_after_ns(last_moved_ns(r), linger);
-	if (has_pending(&r->down))
-		end = clock_after_ns(now, linger);
-	if (now >= end)
-		return VERDICT_FINISH;
-	*wake = clock_min_ns(*wake, end);
-	return VERDICT_GO_ON;
-}
-
-/*
- * What has come from the peer and is not written. What is still in the kernel
- * counts if nothing has moved since a time; otherwise it is on its way.
- */
-static bool
-is_stuck(const struct relay *r, int64_t since)
-{
-	return has_pending(&r->down) || (r->down.leg.state == LEG_RUNNING &&
-	    atomic_load(&r->down.pump.moved_ns) < since &&
-	    sock_has_input(r->peer));
-}
-
-/* --linger: leave so long after the end of input at the latest. */
-static enum verdict
-judge_linger(struct relay *r, int64_t now, int64_t *wake, struct err *e)
-{
-	int64_t ended, end;
-
-	ended = r->up.leg.state == LEG_ABSENT ? 0 :
-	    atomic_load(&r->up.pump.ended_ns);
-	if (r->config->linger_ns < 0 || ended == 0)
-		return VERDICT_GO_ON;
-	end = clock_after_ns(ended, r->config->linger_ns);
-	if (now < end) {
-		*wake = clock_min_ns(*wake, end);
-		return VERDICT_GO_ON;
-	}
-	if (r->up.leg.state != LEG_ENDED)
-		return fail_time(r,
-		    "not everything was acknowledged within --linger", e);
-	if (!is_stuck(r, CLOCK_NEVER))
-		return VERDICT_FINISH;
-	if (now < end + LINGER_GRACE_MS * CLOCK_MS) {
-		*wake = clock_min_ns(*wake, end + LINGER_GRACE_MS * CLOCK_MS);
-		return VERDICT_GO_ON;
-	}
-	if (is_stuck(r, end))
-		return fail_time(r,
-		    "not everything was written within --linger", e);
-	return VERDICT_FINISH;
-}
-
-/* The peer has to acknowledge something once in a while. */
-static enum verdict
-judge_acknowledging(struct relay *r, int64_t now, int64_t *wake,
-    struct err *e)
-{
-	int64_t since;
-
-	if (atomic_load(&r->up.pump.state) != PUMP_SETTLING)
-		return VERDICT_GO_ON;
-	since = atomic_load(&r->up.pump.ended_ns);
-	if (r->left_ns > since)
-		since = r->left_ns;
-	if (now >= since + ACKNOWLEDGE_LIMIT_MS * CLOCK_MS)
-		return fail_time(r, "nothing was acknowledged for 60 s", e);
-	*wake = clock_min_ns(*wake, now + ACKNOWLEDGE_LOOK_MS * CLOCK_MS);
-	return VERDICT_GO_ON;
-}
-
-/*
- * Everything is acknowledged, which means that it lies in the peer's kernel.
- * If the peer talks, closing now would answer it with a reset, and it might
- * not read the rest: keep reading until it ends or falls silent.
- */
-static enum verdict
-judge_send_only(struct relay *r, int64_t now, int64_t *wake, struct err *e)
-{
-	int64_t ended, end;
-
-	if (r->up.leg.state != LEG_ENDED)
-		return judge_acknowledging(r, now, wake, e);
-	if (r->down.leg.state != LEG_RUNNING ||
-	    atomic_load(&r->down.pump.bytes) == 0)
-		return VERDICT_FINISH;
-	ended = atomic_load(&r->up.pump.ended_ns);
-	end = clock_min_ns(atomic_load(&r->down.pump.moved_ns) +
-	    TALKING_SILENCE_MS * CLOCK_MS, ended +
-	    TALKING_LIMIT_MS * CLOCK_MS);
-	if (now >= end)
-		return VERDICT_FINISH;
-	*wake = clock_min_ns(*wake, end);
-	return VERDICT_GO_ON;
-}
-
-static bool
-is_over(const struct way *way)
-{
-	return way->leg.state == LEG_ABSENT || way->leg.state == LEG_ENDED;
-}
-
-static enum verdict
-judge_ends(struct relay *r, int64_t now, int64_t *wake, struct err *e)
-{
-	enum verdict v;
-
-	if (sock_is_datagram(r->peer))
-		return judge_datagram(r, now, wake, e);
-	if (is_over(&r->up) && is_over(&r->down))
-		return VERDICT_FINISH;
-	v = judge_linger(r, now, wake, e);
-	if (v == VERDICT_GO_ON && r->config->send_only)
-		v = judge_send_only(r, now, wake, e);
-	if (v == VERDICT_GO_ON && r->down.leg.state == LEG_ENDED &&
-	    !r->input_stopped && sock_is_terminal(r->in)) {
-		sock_stop_input(r->in);
-		r->input_stopped = true;
-		r->run.wake[0] = true;
-	}
-	return v;
-}
-
-static enum verdict
-judge(struct run *run, int64_t *wake_ns, struct err *e)
-{
-	struct relay *r = (struct relay *)run;
-	int64_t now = clock_now_ns();
-	enum verdict v;
-
-	*wake_ns = CLOCK_NEVER;
-	note_acknowledged(r, now);
-	v = judge_failures(r, e);
-	if (v == VERDICT_GO_ON)
-		v = judge_reader(r, now, wake_ns, e);
-	if (v == VERDICT_GO_ON)
-		v = judge_ends(r, now, wake_ns, e);
-	if (v == VERDICT_GO_ON)
-		v = judge_time(r, now, wake_ns, e);
-	return v;
-}
+enum { STEP_BUDGET = 1024 * 1024 };
 
 static enum sk_result
 step(struct leg *leg, struct err *e)
@@ -380,7 +14,9 @@ step(struct leg *leg, struct err *e)
 
 	r = pump_step(&way->pump, STEP_BUDGET, e);
 	leg->waits = way->pump.waits;
-	leg->side = way->pump.side;
+	leg->side = (unsigned char)way->pump.side;
+	if (r == SK_WANT_READ || r == SK_WANT_WRITE)
+		pump_rest(&way->pump);
 	return r;
 }
 
@@ -388,36 +24,150 @@ static void
 init_way(struct relay *r, struct way *way, struct sock *from,
     struct sock *to)
 {
-	way->leg.state = LEG_RUNNING;
-	way->leg.step = step;
-	way->leg.owner = way;
+	leg_init(&way->leg, way, step);
 	pump_init(&way->pump, from, to);
 	way->pump.no_move = r->config->no_move;
-	way->pump.news = &r->run.news;
+	way->pump.stage = &r->stage;
+	if (r->config->joined)
+		way->pump.size = PUMP_BUFFER_SMALL;
 	if (sock_is_datagram(r->peer) && !r->config->send_only)
 		way->pump.refusal = &r->refusal;
 }
 
-static enum sk_result
-run_relay(struct relay *r, struct err *e)
+/*
+ * The direction towards the peer is up: from our input, with what the user
+ * asked for. Where our end is a connection, a datagram stays one.
+ */
+static void
+init_up(struct relay *r)
 {
-	struct latch stop = LATCH_CLOSED;
-	enum sk_result result = SK_ERROR;
+	const struct relay_config *c = r->config;
+	struct pump *up = &r->up.pump;
 
-	/* What wakes a thread that reads a terminal. */
-	if (r->in != NULL && !latch_open(&stop, e))
-		goto out;
-	if (r->in != NULL)
-		sock_set_stop(r->in, &stop);
-	result = run_legs(&r->run, e);
-	if (r->in != NULL)
-		sock_set_stop(r->in, NULL);
-out:
-	latch_close(&stop);
-	run_release(&r->run);
+	init_way(r, &r->up, r->in, r->peer);
+	up->unit = sock_is_datagram(r->peer) ? c->unit : PUMP_STREAM;
+	up->crlf = c->crlf;
+	up->hold = c->hold;
+	up->line_delay_ns = c->line_delay_ns;
+}
+
+struct relay *
+relay_new(const struct relay_config *config, struct sock **in,
+    struct sock *out, struct sock **peer, struct err *e)
+{
+	struct relay *r = calloc(1, sizeof(*r));
+
+	if (r == NULL) {
+		err_no_memory(e);
+		return NULL;
+	}
+	r->config = config;
+	r->in_owner = in;
+	r->peer_owner = peer;
+	r->in = *in;
+	r->out = out;
+	r->peer = *peer;
+	r->output_fd = out != NULL ? sock_watch_fd(out) : -1;
+	r->peer_fd = sock_peer_fd(*peer);
+	r->stage.owner = r;
+	r->stage.judge = &relay_judge;
+	r->stage.legs[UP] = &r->up.leg;
+	r->stage.legs[DOWN] = &r->down.leg;
+	r->stage.socks[0] = *in;
+	r->stage.socks[1] = out;
+	r->stage.socks[2] = *peer;
+	sock_set_deadline(*peer, CLOCK_NEVER);
+	if (config->joined)
+		sock_set_deadline(*in, CLOCK_NEVER);
+	if (*in != NULL)
+		init_up(r);
+	if (out != NULL)
+		init_way(r, &r->down, *peer, out);
+	if (out != NULL && sock_is_datagram(out))
+		r->down.pump.unit = PUMP_CHUNK;
+	r->down.pump.lossy = config->command;
+	return r;
+}
+
+struct stage *
+relay_stage(struct relay *r)
+{
+	return &r->stage;
+}
+
+void
+relay_free(struct relay *r)
+{
+	if (r == NULL)
+		return;
 	pump_release(&r->up.pump);
 	pump_release(&r->down.pump);
+	free(r);
+}
+
+/* Close one connection in order; an error of ours is that of the relay. */
+static enum sk_result
+close_one(struct relay *r, struct sock **s, struct err *e)
+{
+	struct leg *leg = r->stage.legs[0];
+	enum sk_result result;
+
+	if (*s == NULL)
+		return SK_EOF;
+	leg->waits = *s;
+	leg->side = SK_OUT;
+	sock_set_deadline(*s, r->config->deadline_ns);
+	result = sock_close(s, e);
+	if (result != SK_TIMEOUT)
+		return result == SK_OK ? SK_EOF : result;
+	(void)relay_fail_time(r, "the run has taken its --timeout", e);
+	return SK_ERROR;
+}
+
+static enum sk_result
+step_closing(struct leg *leg, struct err *e)
+{
+	struct relay *r = leg->owner;
+	enum sk_result result;
+
+	result = close_one(r, r->peer_owner, e);
+	if (result == SK_EOF) {
+		r->stage.socks[0] = NULL;
+		if (r->config->joined)
+			result = close_one(r, r->in_owner, e);
+	}
+	if (result == SK_EOF)
+		r->stage.socks[1] = NULL;
 	return result;
+}
+
+struct stage *
+relay_closing(struct relay *r)
+{
+	pump_release(&r->up.pump);
+	pump_release(&r->down.pump);
+	stage_init_single(&r->stage, &r->up.leg, r, step_closing);
+	r->stage.socks[0] = r->peer;
+	if (r->config->joined)
+		r->stage.socks[1] = r->in;
+	return &r->stage;
+}
+
+/* A relay as a run of its own. */
+static struct stage *
+next(struct run *run, enum sk_result *result, struct err *e)
+{
+	struct relay *r = run->owner;
+
+	(void)e;
+	return *result == SK_OK && r->stage.judge != NULL ?
+	    relay_closing(r) : NULL;
+}
+
+static uint64_t
+bytes_of(const struct way *way)
+{
+	return atomic_load(&way->pump.bytes);
 }
 
 enum sk_result
@@ -425,40 +175,28 @@ relay_run(const struct relay_config *config, struct sock *in,
     struct sock *out, struct sock **peer, struct relay_counts *counts,
     struct err *e)
 {
-	struct relay r = {
-		.run = { .mode = config->mode, .socks = { in, out, *peer },
-		    .judge = judge, .watched = watched, .event = event },
-		.config = config, .in = in, .out = out, .peer = *peer,
-		.output_fd = -1,
-	};
-	enum sk_result result;
+	struct relay *r = relay_new(config, &in, out, peer, e);
+	struct latch stop = LATCH_CLOSED;
+	enum sk_result result = SK_ERROR;
+	struct run run = { .mode = (unsigned char)config->mode,
+	    .next = next };
 
-	r.run.legs[0] = &r.up.leg;
-	r.run.legs[1] = &r.down.leg;
-	r.peer_fd = sock_peer_fd(*peer);
-	if (out != NULL)
-		r.output_fd = sock_watch_fd(out);
-	sock_set_deadline(*peer, CLOCK_NEVER);
-	if (in != NULL) {
-		init_way(&r, &r.up, in, *peer);
-		r.up.pump.unit = sock_is_datagram(*peer) ? config->unit :
-		    PUMP_STREAM;
-		r.up.pump.crlf = config->crlf;
-		r.up.pump.hold = config->hold;
-	}
-	if (out != NULL)
-		init_way(&r, &r.down, *peer, out);
-	result = run_relay(&r, e);
-	counts->sent = in != NULL ? atomic_load(&r.up.pump.bytes) : 0;
-	counts->received = out != NULL ? atomic_load(&r.down.pump.bytes) : 0;
-	if (result != SK_OK)
-		return result;
-	/* There is nothing else to do meanwhile, whatever the mode. */
-	sock_set_mode(*peer, SK_BLOCKING);
-	sock_set_deadline(*peer, config->deadline_ns);
-	result = sock_close(peer, e);
-	if (result != SK_TIMEOUT)
-		return result;
-	(void)fail_time(&r, "the run has taken its --timeout", e);
-	return SK_ERROR;
+	if (r == NULL)
+		return SK_ERROR;
+	run.owner = r;
+	run.stage = &r->stage;
+	/* What wakes a thread that reads a terminal. */
+	if (in != NULL && !latch_open(&stop, e))
+		goto out;
+	if (in != NULL)
+		sock_set_stop(in, &stop);
+	result = run_alone(&run, e);
+	if (in != NULL)
+		sock_set_stop(in, NULL);
+	counts->sent = bytes_of(&r->up);
+	counts->received = bytes_of(&r->down);
+out:
+	latch_close(&stop);
+	relay_free(r);
+	return result;
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "flow/pump.h"
+#include "flow/run.h"
 #include "sock/sock.h"
 
 /*
@@ -23,7 +24,19 @@ struct relay_config {
 	 * silent, instead of when both have ended.
 	 */
 	bool send_only;
+	/*
+	 * Our end is one connection: input and output are the same socket, and
+	 * it is closed in order as well.
+	 */
+	bool joined;
+	/*
+	 * Our end is a command: when its output has ended and is sent, so is
+	 * the relay, and that it does not read its input is no failure.
+	 */
+	bool command;
+	int64_t line_delay_ns;	/* between lines that are sent; 0: none */
 	int64_t idle_ns;	/* --idle-timeout; -1: none */
+	bool idle_ends;		/* ...which is an end in order */
 	int64_t linger_ns;	/* --linger; -1: none */
 	int64_t deadline_ns;	/* of the run; CLOCK_NEVER: none */
 	/*
@@ -45,5 +58,18 @@ struct relay_counts {
 enum sk_result relay_run(const struct relay_config *config, struct sock *in,
     struct sock *out, struct sock **peer, struct relay_counts *counts,
     struct err *e);
+
+/*
+ * The same as a part of a longer run: first relay_stage, then, if that was
+ * SK_OK, relay_closing, which leaves *peer (and in, if joined) closed and NULL.
+ * config, in and peer stay the caller's, and must stay where they are until
+ * relay_free. NULL with *e filled without memory.
+ */
+struct relay;
+struct relay *relay_new(const struct relay_config *config, struct sock **in,
+    struct sock *out, struct sock **peer, struct err *e);
+struct stage *relay_stage(struct relay *r);
+struct stage *relay_closing(struct relay *r);
+void relay_free(struct relay *r);	/* NULL is ignored */
 
 #endif

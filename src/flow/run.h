@@ -3,15 +3,17 @@
 
 #include <poll.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "sock/sock.h"
 
 /*
- * Two legs that run side by side and whoever looks after them. A leg is one
- * direction of a relay or of a transfer. In blocking mode each leg has a thread
- * of its own, asleep in its own call; in non-blocking mode both are stepped by
- * one event loop. The legs and the judge are the same for both.
+ * Whatever haul does with a connection is a run. A run goes through stages, one
+ * after the other; a stage has one or two legs that go on side by side, and a
+ * judge who looks after them. In blocking mode each leg is asleep in its own
+ * call, two of them in threads of their own; in non-blocking mode all legs of
+ * all runs are stepped by one event loop. Stages are the same for both.
  */
 enum leg_state {
 	LEG_ABSENT,
@@ -21,18 +23,32 @@ enum leg_state {
 };
 
 struct leg {
-	enum leg_state state;
+	unsigned char state;	/* enum leg_state */
+	unsigned char side;	/* after a want: enum sk_side of waits */
+	unsigned char want;	/* the driver's */
+	bool ready;		/* the driver's: worth a step */
 	void *owner;
 	/*
 	 * Go on until done, or something is wanted, or enough was done for a
 	 * while: SK_EOF (done), SK_OK (to be continued), a want of waits and
-	 * side, SK_TIMEOUT, SK_INTERRUPTED, SK_ERROR (*e filled).
+	 * side, SK_TIMEOUT, SK_INTERRUPTED, SK_ERROR (*e filled). A want with
+	 * waits NULL is for stage_wake, or for wake_ns to come.
 	 */
 	enum sk_result (*step)(struct leg *, struct err *e);
 	struct sock *waits;	/* after a want or failure: whose call it was */
-	enum sk_side side;	/* ...and of which side */
-	struct err err;		/* why it failed */
+	int64_t wake_ns;	/* after a want of nobody; CLOCK_NEVER: none */
+	struct err *err;	/* why it failed; malloc */
 };
+
+/* A leg that is about to run; wake_ns is CLOCK_NEVER. */
+void leg_init(struct leg *leg, void *owner,
+    enum sk_result (*step)(struct leg *, struct err *));
+
+/* The reason of a failed leg, moved to *e. */
+void leg_take_error(struct leg *leg, struct err *e);
+
+/* Fill in a want of nobody, until stage_wake or wake_ns; SK_WANT_READ. */
+enum sk_result leg_sleep(struct leg *leg, int64_t wake_ns);
 
 enum verdict {
 	VERDICT_GO_ON,
@@ -41,44 +57,97 @@ enum verdict {
 };
 
 enum {
-	RUN_LEGS = 2,
-	RUN_WATCHED = 2,	/* what the owner watches */
-	RUN_SOCKS = 4,
+	STAGE_LEGS = 2,
+	STAGE_WATCHED = 2,	/* what the judge watches */
+	STAGE_SOCKS = 4,
 };
 
-struct run {
-	void *owner;		/* of the run, for itself... */
-	const void *context;	/* ...and what it needs besides */
-	enum sk_mode mode;
-	struct leg *legs[RUN_LEGS];
-	/* Every socket that a leg may wait for; NULL: none. */
-	struct sock *socks[RUN_SOCKS];
+struct stage;
+
+struct judge {
 	/*
-	 * To be set when the judge has something new to look at (blocking
-	 * mode; NULL otherwise). It is set when a leg stops.
-	 */
-	struct latch *news;
-	/* A leg whose want no longer holds: the loop steps it again. */
-	bool wake[RUN_LEGS];
-	/*
-	 * Where the run stands: asked whenever a leg has stopped, there is
+	 * Where the stage stands: asked whenever a leg has stopped, there is
 	 * news, and when *wake_ns has come, which is set if it goes on.
 	 */
-	enum verdict (*judge)(struct run *, int64_t *wake_ns, struct err *e);
+	enum verdict (*judge)(struct stage *, int64_t *wake_ns,
+	    struct err *e);
 	/*
-	 * Descriptors that the owner watches besides (-1: none), and what
-	 * poll(2) has told of one.
+	 * Descriptors that are watched besides (-1: none), and what poll(2)
+	 * has told of one. NULL: nothing is watched.
 	 */
-	void (*watched)(const struct run *, struct pollfd *fds);
-	void (*event)(struct run *, int fd, short revents);
+	void (*watched)(const struct stage *, struct pollfd *fds);
+	void (*event)(struct stage *, int fd, short revents);
+};
+
+struct stage {
+	void *owner;
+	struct run *run;	/* set while it goes on */
+	/*
+	 * NULL: nobody. There is one leg then, in blocking mode it has no
+	 * thread of its own, and it is over when this leg is.
+	 */
+	const struct judge *judge;
+	struct leg *legs[STAGE_LEGS];
+	/* Every socket that a leg may wait for; NULL: none. */
+	struct sock *socks[STAGE_SOCKS];
+};
+
+/* A stage of one leg, without a judge. */
+void stage_init_single(struct stage *s, struct leg *leg, void *owner,
+    enum sk_result (*step)(struct leg *, struct err *));
+
+/*
+ * A leg's want no longer holds: it is stepped again. Or the judge has something
+ * new to look at. From any thread in blocking mode, from that of the loop
+ * otherwise. Nothing happens if the stage does not go on.
+ */
+void stage_wake(struct stage *s, int leg);
+void stage_news(struct stage *s);
+
+struct run {
+	struct stage *stage;	/* the one that goes on, or the first one */
+	void *owner;
+	unsigned char mode;	/* enum sk_mode */
+	/*
+	 * A stage is over, with SK_OK, SK_INTERRUPTED or SK_ERROR and *e. The
+	 * next one, or NULL: the run is over, with what is *r then. NULL:
+	 * there never is a next one.
+	 */
+	struct stage *(*next)(struct run *, enum sk_result *r, struct err *e);
+	/* Of a run in a runner: it is over for good, and may be freed. */
+	void (*over)(struct run *, enum sk_result r, struct err *e);
+
+	/* The driver's. */
+	struct run_loop_part *loop;
+	struct run_threads_part *threads;
 };
 
 /*
- * Run the legs until the verdict is FINISH (SK_OK) or FAIL (SK_ERROR), or an
- * interruption (SK_INTERRUPTED). What is left in a failed leg's err is the
- * judge's to take; run_release frees the rest.
+ * Run one to its end: SK_OK, SK_INTERRUPTED or SK_ERROR. What is left in a
+ * failed leg is freed.
  */
-enum sk_result run_legs(struct run *r, struct err *e);
-void run_release(struct run *r);
+enum sk_result run_alone(struct run *r, struct err *e);
+
+/*
+ * Any number of runs. A runner is for one thread; but runner_add may be called
+ * by a leg of another run, and runner_stop by anybody.
+ */
+struct runner;
+
+struct runner *runner_new(enum sk_mode mode, struct err *e);
+
+/* Start a run. False with *e filled: it has not begun, no memory or thread. */
+bool runner_add(struct runner *r, struct run *run, struct err *e);
+
+/*
+ * Wait until all runs are over (SK_OK), or a deadline (SK_TIMEOUT), runner_stop
+ * (SK_OK) or an interruption. Calls over of those that are.
+ */
+enum sk_result runner_wait(struct runner *r, int64_t deadline_ns,
+    struct err *e);
+void runner_stop(struct runner *r);
+
+/* End what still runs (SK_INTERRUPTED). NULL is ignored. */
+void runner_free(struct runner *r);
 
 #endif

@@ -1,210 +1,422 @@
-/* The non-blocking mode: both legs in one thread, and one event loop. */
-#include "flow/run_impl.h"
+/*
+ * The non-blocking mode: all legs of all runs in one thread, and one event
+ * loop. Runs that have something to do stand in a queue; the others wait for
+ * descriptors, or for a time, in a heap of their wake-up times.
+ */
+#include "flow/run_loop_impl.h"
 
-#include <poll.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
-#include "flow/loop.h"
 
 enum {
-	EVENTS_MAX = 8,
-	INTERESTS_MAX = RUN_LEGS * SK_POLLFDS_MAX + RUN_WATCHED,
+	EVENTS_MAX = 64,
+	NOWHERE = -1,		/* not in the heap */
 };
 
-/* What is polled for one leg or watched by the owner. */
-struct interest {
-	int fd;
-	unsigned generation;	/* of its socket */
-	short events;
-};
-
-struct interests {
-	struct interest v[INTERESTS_MAX];
-	size_t count;
-};
-
-static struct interest *
-find(struct interests *set, int fd)
-{
-	size_t i;
-
-	for (i = 0; i < set->count; i++)
-		if (set->v[i].fd == fd)
-			return &set->v[i];
-	return NULL;
-}
+/* The queue. */
 
 static void
-add(struct interests *set, struct interest more)
+enqueue(struct run *r)
 {
-	struct interest *known = find(set, more.fd);
+	struct run_loop_part *p = r->loop;
+	struct runner_of_loop *l = p->runner;
 
-	if (known == NULL)
-		set->v[set->count++] = more;
+	if (p->in_queue)
+		return;
+	p->in_queue = true;
+	p->queued = NULL;
+	if (l->last != NULL)
+		l->last->loop->queued = r;
 	else
-		known->events = (short)(known->events | more.events);
+		l->first = r;
+	l->last = r;
 }
 
-struct runner {
-	struct leg *leg;
-	bool ready;		/* worth a step */
-	struct interests wants;
-	int64_t wake_ns;
-};
-
-/* Step a leg and note what it waits for. False: interrupted. */
-static bool
-step(struct runner *run)
+static struct run *
+dequeue(struct runner_of_loop *l)
 {
-	struct pollfd fds[SK_POLLFDS_MAX];
-	struct leg *leg = run->leg;
-	struct err e = { 0 };
-	enum sk_result r;
-	size_t i, n;
+	struct run *r = l->first;
 
-	run->wants.count = 0;
-	run->wake_ns = CLOCK_NEVER;
-	r = leg->step(leg, &e);
-	run->ready = r == SK_OK;
-	if (r == SK_WANT_READ || r == SK_WANT_WRITE) {
-		n = sock_pollfds(leg->waits, leg->side, r, fds);
-		for (i = 0; i < n; i++)
-			add(&run->wants, (struct interest){ fds[i].fd,
-			    sock_generation(leg->waits), fds[i].events });
-		run->wake_ns = sock_wake_ns(leg->waits, leg->side);
-	}
-	return run_leg_stopped(leg, r, &e);
+	l->first = r->loop->queued;
+	if (l->first == NULL)
+		l->last = NULL;
+	r->loop->in_queue = false;
+	return r;
+}
+
+void
+run_loop_wake(struct run *r, int leg)
+{
+	if (r->stage->legs[leg] != NULL)
+		r->stage->legs[leg]->ready = true;
+	run_loop_news(r);
+}
+
+void
+run_loop_news(struct run *r)
+{
+	if (r->loop != NULL)
+		enqueue(r);
+}
+
+/* The heap. */
+
+static void
+put(struct runner_of_loop *l, int at, struct run *r)
+{
+	l->heap[at] = r;
+	r->loop->heap_at = at;
 }
 
 static void
-wanted(const struct run *r, const struct runner *runs, struct interests *now)
+sift(struct runner_of_loop *l, int at, struct run *r)
 {
-	struct pollfd fds[RUN_WATCHED];
-	size_t i, j;
+	int64_t wake_ns = r->loop->wake_ns;
+	int child;
 
-	now->count = 0;
-	for (i = 0; i < RUN_LEGS; i++)
-		if (runs[i].leg->state == LEG_RUNNING && !runs[i].ready)
-			for (j = 0; j < runs[i].wants.count; j++)
-				add(now, runs[i].wants.v[j]);
-	r->watched(r, fds);
-	for (i = 0; i < RUN_WATCHED; i++)
-		if (fds[i].fd != -1)
-			add(now, (struct interest){ .fd = fds[i].fd,
-			    .events = fds[i].events });
+	for (; at > 0 && l->heap[(at - 1) / 2]->loop->wake_ns > wake_ns;
+	    at = (at - 1) / 2)
+		put(l, at, l->heap[(at - 1) / 2]);
+	for (; (child = 2 * at + 1) < l->heap_count; at = child) {
+		if (child + 1 < l->heap_count &&
+		    l->heap[child + 1]->loop->wake_ns <
+		    l->heap[child]->loop->wake_ns)
+			child++;
+		if (l->heap[child]->loop->wake_ns >= wake_ns)
+			break;
+		put(l, at, l->heap[child]);
+	}
+	put(l, at, r);
 }
 
-/*
- * Tell the loop what is wanted now. Descriptors that nobody wants are taken
- * out, as a hang-up would be reported for ever.
- */
-static bool
-watch(const struct run *r, struct loop *l, struct runner *runs,
-    struct interests *old, struct err *e)
+static void
+sleep_no_more(struct run *r)
 {
-	struct interests now;
-	const struct interest *still;
-	size_t i;
-	int k;
+	struct runner_of_loop *l = r->loop->runner;
+	int at = r->loop->heap_at;
+	struct run *last;
 
-	wanted(r, runs, &now);
-	for (i = 0; i < old->count; i++) {
-		still = find(&now, old->v[i].fd);
-		if (still == NULL ||
-		    still->generation != old->v[i].generation)
-			loop_forget(l, old->v[i].fd);
+	if (at == NOWHERE)
+		return;
+	r->loop->heap_at = NOWHERE;
+	last = l->heap[--l->heap_count];
+	if (last != r)
+		sift(l, at, last);
+}
+
+/* There is room in the heap for every run: runner_add has made it. */
+static void
+sleep_until(struct run *r, int64_t wake_ns)
+{
+	struct runner_of_loop *l = r->loop->runner;
+
+	if (wake_ns == CLOCK_NEVER) {
+		sleep_no_more(r);
+		return;
 	}
-	for (i = 0; i < now.count; i++) {
-		if (loop_watch(l, now.v[i].fd, now.v[i].events, NULL, e))
+	if (r->loop->heap_at != NOWHERE && r->loop->wake_ns == wake_ns)
+		return;
+	r->loop->wake_ns = wake_ns;
+	sift(l, r->loop->heap_at != NOWHERE ? r->loop->heap_at :
+	    l->heap_count++, r);
+}
+
+static void
+happened(const struct loop_event *ev)
+{
+	struct run *r = ev->tag;
+	const struct judge *judge = r->stage->judge;
+
+	run_loop_ready(r, ev->fd);
+	if (judge != NULL && judge->event != NULL)
+		judge->event(r->stage, ev->fd, ev->events);
+	enqueue(r);
+}
+
+/* The turn of a run. */
+
+static int64_t
+leg_wake_ns(const struct leg *leg)
+{
+	if (leg == NULL || leg->state != LEG_RUNNING)
+		return CLOCK_NEVER;
+	if (leg->ready)
+		return 0;
+	return leg->waits != NULL ?
+	    sock_wake_ns(leg->waits, (enum sk_side)leg->side) : leg->wake_ns;
+}
+
+/* Step what is due. False: interrupted. */
+static bool
+step(struct stage *s)
+{
+	struct err e = { .code = ERR_NONE };
+	enum sk_result result;
+	struct leg *leg;
+	int64_t wake_ns;
+	int i;
+
+	for (i = 0; i < STAGE_LEGS; i++) {
+		leg = s->legs[i];
+		wake_ns = leg_wake_ns(leg);
+		if (wake_ns == CLOCK_NEVER ||
+		    (wake_ns > 0 && clock_now_ns() < wake_ns))
 			continue;
-		if (e->code != ERR_NONE)
+		/* A wake during the step is for the next one. */
+		leg->ready = false;
+		result = leg->step(leg, &e);
+		if (leg->ready && (result == SK_WANT_READ ||
+		    result == SK_WANT_WRITE))
+			result = SK_OK;
+		if (!run_leg_stopped(leg, result, &e))
 			return false;
-		/* Always ready: whoever wants it need not wait. */
-		for (k = 0; k < RUN_LEGS; k++)
-			if (find(&runs[k].wants, now.v[i].fd) != NULL)
-				runs[k].ready = true;
 	}
-	*old = now;
 	return true;
 }
 
 static void
-wake(struct run *r, struct runner *runs, const struct loop_event *ev)
+part_free(struct run *r)
 {
+	free(r->loop->more);
+	free(r->loop);
+	r->loop = NULL;
+}
+
+static void
+end(struct run *r, enum sk_result result, struct err *e)
+{
+	struct runner_of_loop *l = r->loop->runner;
+	struct run_loop_part *p = r->loop;
+
+	sleep_no_more(r);
+	if (p->previous != NULL)
+		p->previous->loop->next = p->next;
+	else
+		l->all = p->next;
+	if (p->next != NULL)
+		p->next->loop->previous = p->previous;
+	l->count--;
+	part_free(r);
+	if (r->over != NULL)
+		r->over(r, result, e);
+	else {
+		l->result = result;
+		err_move(&l->err, e);
+	}
+	err_clear(e);
+}
+
+/* The stage is over, with result. */
+static void
+next_stage(struct run *r, enum sk_result result, struct err *e)
+{
+	run_loop_forget(r);
+	if (!run_next(r, &result, e)) {
+		end(r, result, e);
+		return;
+	}
+	err_clear(e);
+	r->stage->run = r;
+	enqueue(r);
+}
+
+static void
+turn(struct run *r)
+{
+	struct err e = { .code = ERR_NONE };
+	enum sk_result result = SK_ERROR;
+	int64_t wake_ns;
 	int i;
 
-	for (i = 0; i < RUN_LEGS; i++)
-		if (find(&runs[i].wants, ev->fd) != NULL)
-			runs[i].ready = true;
-	r->event(r, ev->fd, ev->events);
+	if (!step(r->stage)) {
+		next_stage(r, SK_INTERRUPTED, &e);
+		return;
+	}
+	if (!run_goes_on(r->stage, &wake_ns, &result, &e) || !run_loop_watch(r, &e)) {
+		next_stage(r, result, &e);
+		return;
+	}
+	for (i = 0; i < STAGE_LEGS; i++)
+		wake_ns = clock_min_ns(wake_ns, leg_wake_ns(r->stage->legs[i]));
+	if (wake_ns == 0)
+		enqueue(r);
+	sleep_until(r, wake_ns == 0 ? CLOCK_NEVER : wake_ns);
+}
+
+/* A round: everybody who stands in the queue now. */
+static void
+take_turns(struct runner_of_loop *l)
+{
+	struct run *last = l->last, *r;
+	bool is_last;
+
+	if (last == NULL)
+		return;
+	do {
+		r = dequeue(l);
+		is_last = r == last;
+		turn(r);
+	} while (!is_last && l->first != NULL);
+}
+
+static void
+wake_sleepers(struct runner_of_loop *l)
+{
+	struct run *r;
+
+	while (l->heap_count > 0 &&
+	    l->heap[0]->loop->wake_ns <= clock_now_ns()) {
+		r = l->heap[0];
+		sleep_no_more(r);
+		enqueue(r);
+	}
 }
 
 static int64_t
-next_wake(const struct runner *runs, int64_t wake_ns)
+next_wake(const struct runner_of_loop *l, int64_t deadline_ns)
 {
-	int i;
-
-	for (i = 0; i < RUN_LEGS; i++) {
-		if (runs[i].leg->state != LEG_RUNNING)
-			continue;
-		if (runs[i].ready)
-			return 0;
-		wake_ns = clock_min_ns(wake_ns, runs[i].wake_ns);
-	}
-	return wake_ns;
-}
-
-static bool
-is_due(const struct runner *run)
-{
-	return run->leg->state == LEG_RUNNING &&
-	    (run->ready || clock_now_ns() >= run->wake_ns);
+	if (l->first != NULL)
+		return 0;
+	return l->heap_count == 0 ? deadline_ns :
+	    clock_min_ns(deadline_ns, l->heap[0]->loop->wake_ns);
 }
 
 static enum sk_result
-run(struct run *r, struct loop *l, struct runner *runs, struct err *e)
+loop_wait_all(struct runner *runner, int64_t deadline_ns, struct err *e)
 {
+	struct runner_of_loop *l = (struct runner_of_loop *)runner;
 	struct loop_event events[EVENTS_MAX];
-	struct interests watched = { .count = 0 };
-	enum sk_result result;
-	int64_t wake_ns;
 	int i, n;
 
+	(void)e;
 	for (;;) {
-		for (i = 0; i < RUN_LEGS; i++)
-			if (is_due(&runs[i]) && !step(&runs[i]))
-				return SK_INTERRUPTED;
-		if (!run_goes_on(r, &wake_ns, &result, e))
-			return result;
-		for (i = 0; i < RUN_LEGS; i++) {
-			runs[i].ready |= r->wake[i];
-			r->wake[i] = false;
-		}
-		if (!watch(r, l, runs, &watched, e))
-			return SK_ERROR;
-		n = loop_wait(l, next_wake(runs, wake_ns), events,
+		take_turns(l);
+		if (l->all == NULL || l->stopped)
+			return SK_OK;
+		if (deadline_ns != CLOCK_NEVER &&
+		    clock_now_ns() >= deadline_ns)
+			return SK_TIMEOUT;
+		n = loop_wait(l->loop, next_wake(l, deadline_ns), events,
 		    EVENTS_MAX);
 		if (n < 0)
 			return SK_INTERRUPTED;
 		for (i = 0; i < n; i++)
-			wake(r, runs, &events[i]);
+			happened(&events[i]);
+		wake_sleepers(l);
 	}
 }
 
-enum sk_result
-run_loop(struct run *r, struct err *e)
+static struct runner *
+loop_new_runner(struct err *e)
 {
-	struct runner runs[RUN_LEGS];
-	struct loop *l = loop_new(e);
-	enum sk_result result;
-	int i;
+	struct runner_of_loop *l = calloc(1, sizeof(*l));
 
-	if (l == NULL)
-		return SK_ERROR;
-	for (i = 0; i < RUN_LEGS; i++)
-		runs[i] = (struct runner){ .leg = r->legs[i], .ready = true,
-		    .wake_ns = CLOCK_NEVER };
-	result = run(r, l, runs, e);
-	loop_free(l);
+	if (l == NULL) {
+		err_no_memory(e);
+		return NULL;
+	}
+	l->runner.type = &runner_loop;
+	l->loop = loop_new(e);
+	if (l->loop == NULL) {
+		free(l);
+		return NULL;
+	}
+	return &l->runner;
+}
+
+/* Room in the heap for one run more than there are. */
+static bool
+make_room(struct runner_of_loop *l)
+{
+	struct run **heap;
+	int size;
+
+	if (l->count < l->heap_size)
+		return true;
+	size = l->heap_size > 0 ? 2 * l->heap_size : EVENTS_MAX;
+	heap = realloc(l->heap, (size_t)size * sizeof(struct run *));
+	if (heap == NULL)
+		return false;
+	l->heap = heap;
+	l->heap_size = size;
+	return true;
+}
+
+static bool
+loop_add(struct runner *runner, struct run *r, struct err *e)
+{
+	struct runner_of_loop *l = (struct runner_of_loop *)runner;
+
+	r->loop = calloc(1, sizeof(*r->loop));
+	if (r->loop == NULL || !make_room(l)) {
+		free(r->loop);
+		r->loop = NULL;
+		err_no_memory(e);
+		return false;
+	}
+	r->loop->runner = l;
+	r->loop->heap_at = NOWHERE;
+	r->loop->next = l->all;
+	if (l->all != NULL)
+		l->all->loop->previous = r;
+	l->all = r;
+	l->count++;
+	r->stage->run = r;
+	enqueue(r);
+	return true;
+}
+
+static void
+loop_stop(struct runner *runner)
+{
+	((struct runner_of_loop *)runner)->stopped = true;
+}
+
+static void
+loop_free_runner(struct runner *runner)
+{
+	struct runner_of_loop *l = (struct runner_of_loop *)runner;
+	struct err e = { .code = ERR_NONE };
+	enum sk_result result;
+	struct run *r;
+
+	l->first = l->last = NULL;
+	while ((r = l->all) != NULL) {
+		run_loop_forget(r);
+		do
+			result = SK_INTERRUPTED;
+		while (run_next(r, &result, &e));
+		end(r, result, &e);
+	}
+	err_clear(&l->err);
+	loop_free(l->loop);
+	free(l->heap);
+	free(l);
+}
+
+const struct runner_type runner_loop = {
+	loop_new_runner, loop_add, loop_wait_all, loop_stop, loop_free_runner,
+};
+
+enum sk_result
+run_loop_alone(struct run *r, struct err *e)
+{
+	struct runner_of_loop *l;
+	enum sk_result result;
+
+	l = (struct runner_of_loop *)loop_new_runner(e);
+	if (l == NULL || !loop_add(&l->runner, r, e)) {
+		runner_free(l != NULL ? &l->runner : NULL);
+		result = SK_ERROR;
+		(void)run_next(r, &result, e);
+		return result;
+	}
+	result = loop_wait_all(&l->runner, CLOCK_NEVER, e);
+	if (result == SK_OK) {
+		result = l->result;
+		err_move(e, &l->err);
+	}
+	runner_free(&l->runner);
 	return result;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "sock/proxy_impl.h"
 #include "sock/resolve.h"
 #include "sock/sys.h"
 
@@ -32,6 +33,7 @@ struct dial {
 	struct err failed;			/* a reason for each address */
 };
 
+static bool take_known(struct sock *, struct err *);
 static enum sk_result dial_try(struct sock *, struct err *);
 static size_t dial_pollfds(const struct sock *, enum sk_result,
     struct pollfd *);
@@ -70,30 +72,37 @@ resolve_source(struct sock *s, struct err *e)
 	struct addr a = { .kind = ADDR_INET };
 	char who[ADDR_NAME_MAX];
 
-	if (s->config.source_host != NULL)
+	if (s->config->source_host != NULL)
 		(void)snprintf(a.host, sizeof(a.host), "%s",
-		    s->config.source_host);
+		    s->config->source_host);
 	(void)snprintf(a.port, sizeof(a.port), "%s",
-	    s->config.source_port != NULL ? s->config.source_port : "0");
+	    s->config->source_port != NULL ? s->config->source_port : "0");
 	(void)snprintf(who, sizeof(who), "source %s", a.host);
-	return resolve_start(&a, &s->config, true, who, e);
+	return resolve_start(&a, s->config, true, who, e);
 }
 
 enum sk_result
 dial_start(struct sock *s, struct err *e)
 {
-	struct dial *d = calloc(1, sizeof(*d));
+	struct dial *d;
 
+	if (s->config->proxy != NULL)
+		return proxy_start(s, e);
+	d = calloc(1, sizeof(*d));
 	if (d == NULL) {
 		err_no_memory(e);
 		return SK_ERROR;
 	}
 	s->priv = d;
 	s->tr = &transport_dial;
-	d->target = resolve_start(&s->addr, &s->config, false, s->name, e);
-	if (d->target == NULL)
+	if (s->config->known == NULL) {
+		d->target = resolve_start(&s->origin->addr, s->config, false,
+		    s->name, e);
+		if (d->target == NULL)
+			return SK_ERROR;
+	} else if (!take_known(s, e))
 		return SK_ERROR;
-	if (s->config.source_host != NULL || s->config.source_port != NULL) {
+	if (s->config->source_host != NULL || s->config->source_port != NULL) {
 		d->source = resolve_source(s, e);
 		if (d->source == NULL)
 			return SK_ERROR;
@@ -120,6 +129,32 @@ interleave(struct sk_addrs *addrs)
 		    (j - i) * sizeof(moved));
 		addrs->v[i] = moved;
 	}
+}
+
+/* Somebody has looked the name up; the port is ours. */
+static bool
+take_known(struct sock *s, struct err *e)
+{
+	in_port_t port = htons((in_port_t)strtoul(s->origin->addr.port, NULL,
+	    10));
+	const struct sk_addrs *known = s->config->known;
+	struct dial *d = s->priv;
+	size_t i;
+
+	d->addrs.v = malloc(known->count * sizeof(*known->v));
+	if (d->addrs.v == NULL) {
+		err_no_memory(e);
+		return false;
+	}
+	d->addrs.count = known->count;
+	memcpy(d->addrs.v, known->v, known->count * sizeof(*known->v));
+	for (i = 0; i < known->count; i++)
+		if (d->addrs.v[i].u.sa.sa_family == AF_INET6)
+			d->addrs.v[i].u.in6.sin6_port = port;
+		else
+			d->addrs.v[i].u.in.sin_port = port;
+	interleave(&d->addrs);
+	return true;
 }
 
 static enum sk_result
@@ -178,7 +213,7 @@ bind_source(struct sock *s, int fd, size_t index)
 	}
 	a = &d->sources.v[i];
 	/* A port that lingers in TIME_WAIT can be used again. */
-	if (!s->config.datagram)
+	if (!s->config->datagram)
 		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on,
 		    sizeof(on));
 	if (bind(fd, &a->u.sa, a->len) == 0)
@@ -186,8 +221,8 @@ bind_source(struct sock *s, int fd, size_t index)
 	sys = errno;
 	sock_split(a, &name);
 	(void)snprintf(phase, sizeof(phase), "cannot use source %s%s%s",
-	    name.host, s->config.source_port != NULL ? " port " : "",
-	    s->config.source_port != NULL ? s->config.source_port : "");
+	    name.host, s->config->source_port != NULL ? " port " : "",
+	    s->config->source_port != NULL ? s->config->source_port : "");
 	note_failure(d, index, sys, phase);
 	return false;
 }
@@ -229,13 +264,19 @@ win(struct sock *s, size_t index, int fd)
 	struct dial *d = s->priv;
 	size_t i;
 
-	sock_format(&d->addrs.v[index], s->name, sizeof(s->name));
+	sock_name_peer(s, &d->addrs.v[index]);
 	for (i = 0; i < d->live_count; i++)
 		if (d->live[i].fd == fd)
 			d->live[i--] = d->live[--d->live_count];
 	dial_free(d);
-	sock_become(s, s->config.datagram ? &transport_datagram :
+	sock_become(s, s->config->datagram ? &transport_datagram :
 	    &transport_stream, fd);
+	if (!s->config->datagram) {
+		s->layers = (s->config->announce != ANNOUNCE_NOT ?
+		    LAYER_ANNOUNCE : 0) |
+		    (s->config->telnet ? LAYER_TELNET : 0);
+		sock_next_layer(s);
+	}
 	return CONNECTED;
 }
 
@@ -247,7 +288,7 @@ win(struct sock *s, size_t index, int fd)
 static enum outcome
 settle(struct sock *s, size_t index, int fd, int sys)
 {
-	if (sys == 0 && !s->config.datagram && met_itself(fd))
+	if (sys == 0 && !s->config->datagram && met_itself(fd))
 		sys = ECONNREFUSED;
 	s->taken_error = sys == ECONNRESET ? sys : 0;
 	if (sys == 0 || s->taken_error != 0)
@@ -274,7 +315,7 @@ open_attempt(struct sock *s, size_t index, int *fd, struct err *e)
 	}
 	if (!sock_apply_options(s, SOCKOPT_CONNECT, *fd, family, e))
 		return HOPELESS;
-	if (s->config.datagram && family == AF_UNIX)
+	if (s->config->datagram && family == AF_UNIX)
 		sys_autobind(*fd);
 	return bind_source(s, *fd, index) ? UNDER_WAY : FAILED;
 }

@@ -9,6 +9,17 @@
 
 #include "sock/sock.h"
 
+struct sk_addr {
+	socklen_t len;
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_un un;
+		struct sockaddr_storage storage;
+	} u;
+};
+
 /*
  * What a transport can do. Each function makes one attempt and returns SK_OK,
  * SK_EOF, a want, or SK_ERROR with *e filled; none waits, none knows the mode
@@ -33,6 +44,9 @@ struct transport {
 	    struct pollfd *);
 	/* Whether it has broken: SK_OK or SK_ERROR. */
 	enum sk_result (*try_probe)(struct sock *, struct err *);
+	/* Both ends; NULL: as getpeername(2) and getsockname(2) say. */
+	bool (*ends)(const struct sock *, struct sk_addr *peer,
+	    struct sk_addr *local);
 	/* At the end of fd: SK_OK if s goes on with another, or SK_EOF. */
 	enum sk_result (*try_next)(struct sock *, struct err *);
 	/* Free what priv holds; fd is closed by the caller. */
@@ -51,15 +65,29 @@ enum sk_kind {
 
 enum { SK_LISTEN_MAX = 16 };
 
-struct sk_addr {
-	socklen_t len;
-	union {
-		struct sockaddr sa;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-		struct sockaddr_un un;
-		struct sockaddr_storage storage;
-	} u;
+/* What a socket was opened for; shared with the clients of a listener. */
+struct sk_origin {
+	atomic_int users;
+	struct addr addr;
+	struct sock_config config;
+};
+
+/* What a connection still has to go through before it is a plain stream. */
+enum sk_layer {
+	LAYER_ANNOUNCED = 1 << 0,	/* read a PROXY header; announced.c */
+	LAYER_ANNOUNCE = 1 << 1,	/* send one; announce.c */
+	LAYER_TELNET = 1 << 2,		/* telnet.c, to the end */
+};
+
+/* How fast a side may go: the next attempt is to be made at ready_ns. */
+struct sk_pace {
+	uint64_t rate;			/* bytes a second; 0: any */
+	int64_t ready_ns[SK_SIDES];
+};
+
+/* The ends of a connection that a PROXY header has told. */
+struct sk_ends {
+	struct sk_addr peer, local;
 };
 
 struct sk_addrs {
@@ -69,33 +97,35 @@ struct sk_addrs {
 
 struct sock {
 	const struct transport *tr;
-	enum sk_mode mode;
-	enum sk_kind kind;
-	int fd;			/* -1: none, or not one alone */
-	unsigned generation;	/* of fd: no other has the same */
-	int family;
+	const struct sock_config *config;	/* never NULL */
+	struct sk_origin *origin;		/* NULL: nothing was opened */
+	char *name;				/* malloc */
+	void *priv;				/* of the transport */
 	int64_t deadline_ns[SK_SIDES];
 	/* Set by an attempt that wants time to pass, not (only) an event. */
-	struct sk_pause {
-		int64_t wake_ns;
-		bool no_fds;
-	} pause[SK_SIDES];
-	const struct latch *abort;
-	struct latch *stop;
-	const struct latch *nudge;
+	int64_t pause_ns[SK_SIDES];
+	bool pause_only[SK_SIDES];	/* ...and no event */
+	unsigned char mode;		/* enum sk_mode */
+	unsigned char kind;		/* enum sk_kind */
+	unsigned char layers;		/* enum sk_layer, those to come */
+	unsigned char stalls;		/* attempts to move in vain, in a row */
+	int fd;				/* -1: none, or not one alone */
+	unsigned generation;		/* of fd: no other has the same */
+	int family;
+	int drain_step_ms;
+	atomic_int taken_error;	/* what another call took away from recv(2) */
 	atomic_bool input_stopped;
 	atomic_bool ended;	/* the peer has ended its direction */
-	atomic_int taken_error;	/* what another call took away from recv(2) */
 	bool no_move;		/* the kernel has refused to move bytes */
-	int stalls;		/* attempts to move in vain, in a row */
+	bool opaque;		/* a layer has to see every byte */
 	bool armed;		/* closing it would reset it */
 	bool shut;		/* our direction has ended... */
 	bool clean;		/* ...with everything acknowledged before */
-	int64_t drain_step_ns;
-	struct addr addr;
-	struct sock_config config;
-	void *priv;		/* of the transport */
-	char name[ADDR_NAME_MAX];
+	const struct latch *abort;
+	struct latch *stop;
+	const struct latch *nudge;
+	struct sk_pace *pace;		/* NULL: at once */
+	struct sk_ends *announced;	/* NULL: as the system says */
 };
 
 /*
@@ -114,6 +144,28 @@ void sock_pause(struct sock *s, enum sk_side side, int64_t wake_ns,
 
 /* A new descriptor becomes the connection of s. */
 void sock_become(struct sock *s, const struct transport *tr, int fd);
+
+/*
+ * A connected stream goes through the next of its layers; when it has been
+ * through all that only begin it, it is transport_stream or telnet. Called by
+ * sock_connect and sock_accept's transports, and by each layer at its end.
+ */
+void sock_next_layer(struct sock *s);
+extern const struct transport transport_announced, transport_announce,
+    transport_telnet;
+
+/* s, whose transport is telnet now, gets what it needs; telnet.c. */
+void telnet_begin(struct sock *s);
+
+/* s is called name from now on; as before if there is no memory. */
+void sock_set_name(struct sock *s, const char *name);
+
+/* As messages show its peer. */
+void sock_name_peer(struct sock *s, const struct sk_addr *peer);
+
+/* Both ends of a connection, as announced or as the system says. */
+bool sock_ends(const struct sock *s, struct sk_addr *peer,
+    struct sk_addr *local);
 
 /*
  * Small writes of TCP go out at once: a relay has nothing to wait for. To be

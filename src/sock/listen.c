@@ -81,9 +81,9 @@ listen_start(struct sock *s, struct err *e)
 		return SK_ERROR;
 	}
 	s->priv = l;
-	s->tr = s->config.datagram ? &transport_listen_datagram :
+	s->tr = s->config->datagram ? &transport_listen_datagram :
 	    &transport_listen;
-	l->resolve = resolve_start(&s->addr, &s->config, true, s->name, e);
+	l->resolve = resolve_start(&s->origin->addr, s->config, true, s->name, e);
 	if (l->resolve == NULL)
 		return SK_ERROR;
 	return listen_try(s, e);
@@ -95,13 +95,13 @@ set_listen_options(struct sock *s, int fd, int family, struct err *e)
 	int on = 1;
 
 	/* A second listener is refused all the same, except for datagrams. */
-	if (!s->config.datagram && family != AF_UNIX)
+	if (!s->config->datagram && family != AF_UNIX)
 		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on,
 		    sizeof(on));
 	if (family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on,
 		    sizeof(on));
-	if (s->config.datagram)
+	if (s->config->datagram)
 		sys_datagram_info(fd, family);
 	return sock_apply_options(s, SOCKOPT_LISTEN, fd, family, e);
 }
@@ -127,17 +127,17 @@ static enum sk_result
 bind_one(struct sock *s, int fd, struct sk_addr *a, struct err *e)
 {
 	struct listener *l = s->priv;
-	int backlog = s->config.backlog;
+	int backlog = s->config->backlog;
 
 	if (!set_listen_options(s, fd, a->u.sa.sa_family, e))
 		return SK_ERROR;
 	if (a->u.sa.sa_family == AF_UNIX) {
-		if (unix_bind(fd, a, s->config.socket_mode, &l->path, e) !=
+		if (unix_bind(fd, a, s->config->socket_mode, &l->path, e) !=
 		    SK_OK)
 			return SK_ERROR;
 	} else if (bind(fd, &a->u.sa, a->len) != 0)
 		return sock_bind_error(a, errno, "", e);
-	if (!s->config.datagram &&
+	if (!s->config->datagram &&
 	    listen(fd, backlog > 0 ? backlog : SOMAXCONN) != 0)
 		return sock_bind_error(a, errno, "listening", e);
 	a->len = sizeof(a->u);
@@ -217,7 +217,7 @@ describe(struct sock *s, const struct sk_addr *bound)
 	struct listener *l = s->priv;
 	struct sk_name name;
 
-	sock_format(bound, s->name, sizeof(s->name));
+	sock_name_peer(s, bound);
 	sock_split(bound, &name);
 	(void)snprintf(l->ready_line, sizeof(l->ready_line), "%s%s%s",
 	    name.host, bound->u.sa.sa_family == AF_UNIX ? "" : " ",
@@ -282,13 +282,20 @@ make_client(struct sock *s, int fd, const struct sk_addr *peer,
 
 	if (c == NULL)
 		return SK_ERROR;
+	c->origin = s->origin;
 	c->config = s->config;
+	atomic_fetch_add(&s->origin->users, 1);
 	sock_become(c, tr, fd);
 	if (c->kind == KIND_TCP)
 		sock_set_nodelay(fd);
+	if (!tr->datagram) {
+		c->layers = (s->config->announced ? LAYER_ANNOUNCED : 0) |
+		    (s->config->telnet ? LAYER_TELNET : 0);
+		sock_next_layer(c);
+	}
 	/* A UNIX client mostly has no name: it is called by ours. */
 	if (peer->u.sa.sa_family != AF_UNIX)
-		sock_format(peer, c->name, sizeof(c->name));
+		sock_name_peer(c, peer);
 	if (!sock_apply_options(c, SOCKOPT_ACCEPTED, fd, c->family, e)) {
 		sock_abort(&c);
 		return SK_ERROR;

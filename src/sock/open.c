@@ -2,7 +2,6 @@
 #include "sock/impl.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,31 +10,42 @@
 
 #include "base/clock.h"
 #include "sock/sys.h"
-#include "sock/vsock.h"
 
 struct sock *
 sock_make(const struct transport *tr, int fd, enum sk_mode mode,
     const char *name, struct err *e)
 {
+	static const struct sock_config defaults = { .socket_mode = -1 };
 	struct sock *s = calloc(1, sizeof(*s));
 
-	if (s == NULL) {
+	if (s == NULL || (s->name = strdup(name)) == NULL) {
 		err_no_memory(e);
 		if (fd != -1)
 			(void)close(fd);
+		free(s);
 		return NULL;
 	}
 	s->tr = tr;
 	s->fd = fd;
 	s->generation = sock_next_generation();
-	s->mode = mode;
+	s->mode = (unsigned char)mode;
+	s->config = &defaults;
 	sock_set_deadline(s, CLOCK_NEVER);
-	s->config.socket_mode = -1;
 	sock_pause(s, SK_IN, CLOCK_NEVER, false);
 	sock_pause(s, SK_OUT, CLOCK_NEVER, false);
 	atomic_init(&s->input_stopped, false);
-	(void)snprintf(s->name, sizeof(s->name), "%s", name);
 	return s;
+}
+
+void
+sock_set_name(struct sock *s, const char *name)
+{
+	char *copy = strdup(name);
+
+	if (copy == NULL)
+		return;
+	free(s->name);
+	s->name = copy;
 }
 
 const struct transport transport_new = {
@@ -48,14 +58,24 @@ sock_new(const struct addr *a, const struct sock_config *config,
     struct err *e)
 {
 	char name[ADDR_NAME_MAX];
+	struct sk_origin *origin = malloc(sizeof(*origin));
 	struct sock *s;
 
+	if (origin == NULL) {
+		err_no_memory(e);
+		return NULL;
+	}
+	atomic_init(&origin->users, 1);
+	origin->addr = *a;
+	origin->config = *config;
 	s = sock_make(&transport_new, -1, config->mode, addr_name(a, name),
 	    e);
-	if (s != NULL) {
-		s->addr = *a;
-		s->config = *config;
+	if (s == NULL) {
+		free(origin);
+		return NULL;
 	}
+	s->origin = origin;
+	s->config = &origin->config;
 	return s;
 }
 
@@ -63,9 +83,9 @@ bool
 sock_apply_options(const struct sock *s, enum sockopt_stage stage, int fd,
     int family, struct err *e)
 {
-	if (s->config.options == NULL)
+	if (s->config->options == NULL)
 		return true;
-	return sockopt_apply(s->config.options, stage, fd, family, s->name, e);
+	return sockopt_apply(s->config->options, stage, fd, family, s->name, e);
 }
 
 /* SO_LINGER: arm the reset that any end of the process then causes. */
@@ -112,6 +132,7 @@ sock_become(struct sock *s, const struct transport *tr, int fd)
 	s->tr = tr;
 	s->fd = fd;
 	s->priv = NULL;
+	s->generation = sock_next_generation();
 	if (getsockname(fd, &local.u.sa, &local.len) == 0)
 		s->family = local.u.sa.sa_family;
 	if (tr->datagram)
@@ -124,55 +145,36 @@ sock_become(struct sock *s, const struct transport *tr, int fd)
 }
 
 void
+sock_next_layer(struct sock *s)
+{
+	static const struct {
+		enum sk_layer layer;
+		const struct transport *tr;
+	} layers[] = {
+		{ LAYER_ANNOUNCED, &transport_announced },
+		{ LAYER_ANNOUNCE, &transport_announce },
+		{ LAYER_TELNET, &transport_telnet },
+	};
+	size_t i;
+
+	s->tr = &transport_stream;
+	for (i = 0; i < sizeof(layers) / sizeof(layers[0]); i++)
+		if (s->layers & layers[i].layer) {
+			s->layers &= (unsigned char)~layers[i].layer;
+			s->tr = layers[i].tr;
+			s->opaque = layers[i].layer == LAYER_TELNET;
+			if (s->opaque)
+				telnet_begin(s);
+			return;
+		}
+}
+
+void
 sock_set_patience(struct sock *s, int64_t patience_ns, int64_t age_ns)
 {
-	if (s->kind == KIND_TCP && !(s->config.options != NULL &&
-	    sockopt_list_has(s->config.options, "keep")))
+	if (s->kind == KIND_TCP && !(s->config->options != NULL &&
+	    sockopt_list_has(s->config->options, "keep")))
 		sys_set_patience(s->fd, patience_ns, age_ns);
-}
-
-static void
-split_unix(const struct sk_addr *a, struct sk_name *name)
-{
-	size_t offset = offsetof(struct sockaddr_un, sun_path);
-	const char *path = a->u.un.sun_path;
-	bool abstract;
-
-	(void)snprintf(name->host, sizeof(name->host), "unix:");
-	if (a->len <= offset)
-		return;
-	abstract = *path == '\0';
-	(void)snprintf(name->port, sizeof(name->port), "%s%.*s",
-	    abstract ? "@" : "", (int)(a->len - offset - abstract),
-	    path + abstract);
-}
-
-void
-sock_split(const struct sk_addr *a, struct sk_name *name)
-{
-	char host[NI_MAXHOST], port[NI_MAXSERV];
-
-	memset(name, 0, sizeof(*name));
-	if (a->u.sa.sa_family == AF_UNIX)
-		split_unix(a, name);
-	else if (!vsock_split(a, name) && getnameinfo(&a->u.sa, a->len, host,
-	    sizeof(host), port, sizeof(port),
-	    NI_NUMERICHOST | NI_NUMERICSERV) == 0) {
-		(void)snprintf(name->host, sizeof(name->host), "%.*s",
-		    ADDR_HOST_MAX - 1, host);
-		(void)snprintf(name->port, sizeof(name->port), "%.*s",
-		    ADDR_PORT_MAX - 1, port);
-	}
-}
-
-void
-sock_format(const struct sk_addr *a, char *name, size_t size)
-{
-	struct sk_name parts;
-
-	sock_split(a, &parts);
-	(void)snprintf(name, size, "%s%s%s", parts.host,
-	    a->u.sa.sa_family == AF_UNIX ? "" : " port ", parts.port);
 }
 
 /* Out of descriptors or memory: another address would fare no better. */
@@ -188,24 +190,24 @@ sock_open_fd(const struct sock *s, int family, bool listens, struct err *e)
 {
 	const struct sockopt_kind kind = {
 		.listens = listens,
-		.datagram = s->config.datagram,
-		.both_families = s->config.family == AF_UNSPEC &&
-		    *s->addr.host == '\0',
+		.datagram = s->config->datagram,
+		.both_families = s->config->family == AF_UNSPEC &&
+		    s->origin != NULL && *s->origin->addr.host == '\0',
 		.family = family,
 	};
 	int fd, protocol = 0;
 
-	if (s->config.options != NULL) {
-		if (!sockopt_check(s->config.options, &kind, s->name, e))
+	if (s->config->options != NULL) {
+		if (!sockopt_check(s->config->options, &kind, s->name, e))
 			return -1;
-		protocol = sockopt_protocol(s->config.options);
+		protocol = sockopt_protocol(s->config->options);
 	}
-	fd = sys_socket(family, s->config.datagram ? SOCK_DGRAM : SOCK_STREAM,
+	fd = sys_socket(family, s->config->datagram ? SOCK_DGRAM : SOCK_STREAM,
 	    protocol);
 	if (fd == -1)
 		err_set(e, is_exhausted(errno) ? ERR_LOCAL : ERR_CONNECT,
 		    errno, s->name, "cannot make a socket");
-	else if (!s->config.datagram && is_inet(family))
+	else if (!s->config->datagram && is_inet(family))
 		sock_set_nodelay(fd);
 	return fd;
 }

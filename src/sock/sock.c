@@ -14,20 +14,21 @@
 enum {
 	WATCHED = 3,		/* abort, stop, nudge */
 	STALLS_MAX = 3,
+	PACE_SLICES = 50,	/* of a second */
 };
 
 void
 sock_pause(struct sock *s, enum sk_side side, int64_t wake_ns, bool no_fds)
 {
-	s->pause[side].wake_ns = wake_ns;
-	s->pause[side].no_fds = no_fds;
+	s->pause_ns[side] = wake_ns;
+	s->pause_only[side] = no_fds;
 }
 
 size_t
 sock_pollfds(const struct sock *s, enum sk_side side, enum sk_result want,
     struct pollfd *fds)
 {
-	if (s->pause[side].no_fds)
+	if (s->pause_only[side])
 		return 0;
 	if (s->tr->pollfds != NULL)
 		return s->tr->pollfds(s, want, fds);
@@ -40,7 +41,7 @@ sock_pollfds(const struct sock *s, enum sk_side side, enum sk_result want,
 int64_t
 sock_wake_ns(const struct sock *s, enum sk_side side)
 {
-	return clock_min_ns(s->deadline_ns[side], s->pause[side].wake_ns);
+	return clock_min_ns(s->deadline_ns[side], s->pause_ns[side]);
 }
 
 static void
@@ -95,6 +96,66 @@ static void
 begin(struct sock *s, enum sk_side side)
 {
 	sock_pause(s, side, CLOCK_NEVER, false);
+}
+
+/*
+ * Whether a side may go on by its pace, with up to *len bytes: what a stream
+ * may move within a slice, so that it flows instead of jumping.
+ */
+static bool
+may_go(struct sock *s, enum sk_side side, size_t *len)
+{
+	const struct sk_pace *p = s->pace;
+	uint64_t slice;
+
+	if (p == NULL)
+		return true;
+	if (clock_now_ns() < p->ready_ns[side]) {
+		sock_pause(s, side, p->ready_ns[side], true);
+		return false;
+	}
+	slice = p->rate / PACE_SLICES + 1;
+	if (p->rate > 0 && !s->tr->datagram && *len > slice)
+		*len = (size_t)slice;
+	return true;
+}
+
+/*
+ * The generic cell rate algorithm, which is a token bucket of one slice: what
+ * was moved takes its time from where the last one ended, so that a late wake
+ * is made up for, but not a pause.
+ */
+static void
+went(struct sock *s, enum sk_side side, size_t len)
+{
+	struct sk_pace *p = s->pace;
+	int64_t earliest;
+
+	if (p == NULL || p->rate == 0)
+		return;
+	earliest = clock_now_ns() - CLOCK_SEC / PACE_SLICES;
+	if (p->ready_ns[side] < earliest)
+		p->ready_ns[side] = earliest;
+	p->ready_ns[side] = clock_after_ns(p->ready_ns[side],
+	    (int64_t)((double)len * (double)CLOCK_SEC / (double)p->rate));
+}
+
+bool
+sock_set_pace(struct sock *s, uint64_t rate, struct err *e)
+{
+	if (s->pace == NULL && (s->pace = calloc(1, sizeof(*s->pace))) == NULL) {
+		err_no_memory(e);
+		return false;
+	}
+	s->pace->rate = rate;
+	return true;
+}
+
+void
+sock_delay(struct sock *s, enum sk_side side, int64_t until_ns)
+{
+	if (s->pace->ready_ns[side] < until_ns)
+		s->pace->ready_ns[side] = until_ns;
 }
 
 enum sk_result
@@ -159,8 +220,10 @@ sock_recv(struct sock *s, void *buf, size_t len, size_t *got, struct err *e)
 		if (atomic_load(&s->input_stopped))
 			return SK_EOF;
 		begin(s, SK_IN);
-		r = s->tr->try_recv(s, buf, len, got, e);
+		r = may_go(s, SK_IN, &len) ?
+		    s->tr->try_recv(s, buf, len, got, e) : SK_WANT_READ;
 	} while (again(s, SK_IN, &r));
+	went(s, SK_IN, *got);
 	return r;
 }
 
@@ -173,8 +236,10 @@ sock_send(struct sock *s, const void *buf, size_t len, size_t *put,
 	*put = 0;
 	do {
 		begin(s, SK_OUT);
-		r = s->tr->try_send(s, buf, len, put, e);
+		r = may_go(s, SK_OUT, &len) ?
+		    s->tr->try_send(s, buf, len, put, e) : SK_WANT_WRITE;
 	} while (again(s, SK_OUT, &r));
+	went(s, SK_OUT, *put);
 	return r;
 }
 
@@ -206,7 +271,8 @@ sock_drain(struct sock *s, struct err *e)
 bool
 sock_can_move(const struct sock *from, const struct sock *to)
 {
-	return !from->no_move && sys_can_move(from->kind, to->kind);
+	return !from->no_move && !from->opaque && !to->opaque &&
+	    sys_can_move(from->kind, to->kind);
 }
 
 /*
@@ -270,12 +336,20 @@ try_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
 	ssize_t n;
 
 	*waits = from;
+	if (!may_go(from, SK_IN, &max))
+		return SK_WANT_READ;
+	if (!may_go(to, SK_OUT, &max)) {
+		*waits = to;
+		return SK_WANT_WRITE;
+	}
 	do
 		n = sys_move(from, to, max);
 	while (n < 0 && errno == EINTR);
 	if (n > 0) {
 		*moved = (size_t)n;
 		from->stalls = 0;
+		went(from, SK_IN, *moved);
+		went(to, SK_OUT, *moved);
 		return SK_OK;
 	}
 	if (n == 0)
@@ -337,6 +411,11 @@ sock_free(struct sock *s)
 		s->tr->release(s);
 	if (s->fd != -1)
 		(void)close(s->fd);
+	if (s->origin != NULL && atomic_fetch_sub(&s->origin->users, 1) == 1)
+		free(s->origin);
+	free(s->pace);
+	free(s->announced);
+	free(s->name);
 	free(s);
 }
 
@@ -366,7 +445,7 @@ sock_abort(struct sock **s)
 void
 sock_set_mode(struct sock *s, enum sk_mode mode)
 {
-	s->mode = mode;
+	s->mode = (unsigned char)mode;
 }
 
 void

@@ -50,6 +50,16 @@ enum sk_side {
 
 enum { SK_POLLFDS_MAX = 64 };
 
+struct proxy;			/* sock/proxy.h */
+struct sk_addrs;		/* sock/lookup.h */
+
+/* The PROXY protocol (haproxy's proxy-protocol.txt): how we announce us. */
+enum announce {
+	ANNOUNCE_NOT,
+	ANNOUNCE_V1,
+	ANNOUNCE_V2,
+};
+
 /* How to open; all zero is TCP, any family, non-blocking, with defaults. */
 struct sock_config {
 	enum sk_mode mode;
@@ -59,6 +69,12 @@ struct sock_config {
 	const struct sockopt_list *options;	/* NULL: none */
 	const char *source_host;	/* connecting: NULL: any */
 	const char *source_port;	/* a number; NULL: any */
+	const struct proxy *proxy;	/* connecting: NULL: directly */
+	const struct sk_addrs *known;	/* connecting: looked up already */
+	enum announce announce;		/* connecting: a PROXY header first */
+	bool announced;			/* listening: clients send one */
+	bool telnet;			/* refuse what telnet negotiates */
+	bool sessions;			/* datagrams: each peer is a client */
 	int backlog;			/* listening: 0: SOMAXCONN */
 	int socket_mode;		/* of a UNIX path; -1: by the umask */
 };
@@ -181,6 +197,14 @@ void sock_set_side_deadline(struct sock *s, enum sk_side side,
 void sock_set_patience(struct sock *s, int64_t patience_ns, int64_t age_ns);
 
 /*
+ * From now on each direction of s moves at most rate bytes a second (0: any
+ * number), evenly. False with *e filled without memory. sock_delay, for a
+ * socket with a pace: the next call of a side waits until a time.
+ */
+bool sock_set_pace(struct sock *s, uint64_t rate, struct err *e);
+void sock_delay(struct sock *s, enum sk_side side, int64_t until_ns);
+
+/*
  * Watch a latch: once it is set, calls that would wait return SK_INTERRUPTED
  * (blocking mode). NULL: none. The latch stays the caller's.
  */
@@ -235,6 +259,18 @@ bool sock_is_terminal(const struct sock *s);
 
 /* The peer, or what is listened at, as messages show it. */
 const char *sock_name(const struct sock *s);
+
+/*
+ * Both ends of a connection, for who is told: numbers and paths, "" where there
+ * is none. The peer is the one that a PROXY header has announced.
+ */
+struct sock_ends {
+	const char *transport;		/* "tcp", "udp", "unix", "vsock" */
+	bool ipv6;
+	char peer_host[ADDR_HOST_MAX], peer_port[ADDR_PORT_MAX];
+	char local_host[ADDR_HOST_MAX], local_port[ADDR_PORT_MAX];
+};
+void sock_get_ends(const struct sock *s, struct sock_ends *ends);
 
 /* Of a listener: "HOST PORT" or "unix:PATH"; and "PORT" or "PATH". */
 const char *sock_ready_line(const struct sock *s);

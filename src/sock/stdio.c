@@ -142,11 +142,11 @@ open_file(struct sock *s, const char *path, struct err *e)
 
 	leave(s);
 	if (strcmp(path, "-") == 0) {
-		(void)snprintf(s->name, sizeof(s->name), "standard input");
+		sock_set_name(s, "standard input");
 		adopt(s, STDIN_FILENO, O_RDONLY);
 		return SK_OK;
 	}
-	(void)snprintf(s->name, sizeof(s->name), "%s", path);
+	sock_set_name(s, path);
 	/* O_NONBLOCK: a FIFO may be without a writer yet. */
 	s->fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (s->fd == -1 || fstat(s->fd, &st) != 0)
@@ -299,6 +299,7 @@ make(enum sk_mode mode, const char *name, struct err *e)
 		return NULL;
 	f = s->priv = calloc(1, sizeof(*f));
 	if (f == NULL) {
+		free(s->name);
 		free(s);
 		err_no_memory(e);
 		return NULL;
@@ -336,7 +337,7 @@ is_readable(struct sock *s, const char *path, struct err *e)
 
 	if (strcmp(path, "-") == 0)
 		return true;
-	(void)snprintf(s->name, sizeof(s->name), "%s", path);
+	sock_set_name(s, path);
 	if (stat(path, &st) != 0 ||
 	    faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) != 0)
 		sys = errno;

@@ -104,10 +104,12 @@ stream_try_drain(struct sock *s, struct err *e)
 		return SK_OK;
 	if (left == -1 && atomic_load(&s->ended))
 		return SK_OK;
-	s->drain_step_ns = clock_min_ns(DRAIN_STEP_LAST_MS * CLOCK_MS,
-	    s->drain_step_ns == 0 ? DRAIN_STEP_FIRST_MS * CLOCK_MS :
-	    s->drain_step_ns * 2);
-	sock_pause(s, SK_OUT, clock_now_ns() + s->drain_step_ns, true);
+	s->drain_step_ms = s->drain_step_ms == 0 ? DRAIN_STEP_FIRST_MS :
+	    s->drain_step_ms * 2;
+	if (s->drain_step_ms > DRAIN_STEP_LAST_MS)
+		s->drain_step_ms = DRAIN_STEP_LAST_MS;
+	sock_pause(s, SK_OUT, clock_now_ns() +
+	    s->drain_step_ms * CLOCK_MS, true);
 	return SK_WANT_WRITE;
 }
 

@@ -51,6 +51,8 @@ party_is_kin(struct party *p)
 static void
 set_end(struct party *p, enum party_end end, struct err *e)
 {
+	int leg;
+
 	(void)pthread_mutex_lock(&p->lock);
 	if (p->end == PARTY_GOING_ON ||
 	    (p->end == PARTY_DONE && end != PARTY_DONE)) {
@@ -63,17 +65,15 @@ set_end(struct party *p, enum party_end end, struct err *e)
 	if (e != NULL)
 		err_clear(e);
 	party_ring(p);
-	if (p->run.news != NULL)
-		latch_set(p->run.news);
-	else
-		p->run.wake[0] = p->run.wake[1] = true;
+	stage_news(&p->stage);
+	for (leg = 0; leg < STAGE_LEGS; leg++)
+		stage_wake(&p->stage, leg);
 }
 
 void
 party_news(struct party *p)
 {
-	if (p->run.news != NULL)
-		latch_set(p->run.news);
+	stage_news(&p->stage);
 }
 
 void
@@ -184,7 +184,7 @@ judge_legs(struct party *p, int64_t now, int64_t *wake, struct err *e)
 	int64_t limit;
 
 	if (p->in.state == LEG_FAILED && !aborts) {
-		err_move(e, &p->in.err);
+		leg_take_error(&p->in, e);
 		return VERDICT_FAIL;
 	}
 	if (p->out.state == LEG_FAILED && p->in.state == LEG_RUNNING) {
@@ -196,7 +196,7 @@ judge_legs(struct party *p, int64_t now, int64_t *wake, struct err *e)
 			return VERDICT_GO_ON;
 	}
 	if (p->out.state == LEG_FAILED && !aborts) {
-		err_move(e, &p->out.err);
+		leg_take_error(&p->out, e);
 		return VERDICT_FAIL;
 	}
 	/* Whoever gave up does not wait for anything of ours. */
@@ -234,9 +234,9 @@ judge_reader(struct party *p, int64_t now, int64_t *wake)
 }
 
 static enum verdict
-judge(struct run *run, int64_t *wake_ns, struct err *e)
+judge(struct stage *stage, int64_t *wake_ns, struct err *e)
 {
-	struct party *p = run->owner;
+	struct party *p = stage->owner;
 	const struct transfer_events *ev = &p->config->events;
 	int64_t now = clock_now_ns();
 	enum verdict v;
@@ -267,9 +267,9 @@ has_reader(const struct party *p)
 }
 
 static void
-watched(const struct run *run, struct pollfd *fds)
+watched(const struct stage *stage, struct pollfd *fds)
 {
-	const struct party *p = run->owner;
+	const struct party *p = stage->owner;
 
 	fds[0] = (struct pollfd){ .fd = p->config->events.status_fd,
 	    .events = POLLIN };
@@ -277,9 +277,9 @@ watched(const struct run *run, struct pollfd *fds)
 }
 
 static void
-event(struct run *run, int fd, short revents)
+event(struct stage *stage, int fd, short revents)
 {
-	struct party *p = run->owner;
+	struct party *p = stage->owner;
 	const struct transfer_events *ev = &p->config->events;
 
 	if (fd == ev->status_fd) {
@@ -291,16 +291,9 @@ event(struct run *run, int fd, short revents)
 		p->reader_gone_ns = clock_now_ns();
 }
 
-/* From the beginning to the end. */
+static const struct judge party_judge = { judge, watched, event };
 
-static void
-init_leg(struct party *p, struct leg *leg,
-    enum sk_result (*step)(struct leg *, struct err *))
-{
-	leg->state = LEG_RUNNING;
-	leg->owner = p;
-	leg->step = step;
-}
+/* From the beginning to the end. */
 
 bool
 party_open(struct party *p, const struct party_side *side, void *owner,
@@ -316,8 +309,8 @@ party_open(struct party *p, const struct party_side *side, void *owner,
 	p->output_fd = -1;
 	p->latch = (struct latch)LATCH_CLOSED;
 	(void)pthread_mutex_init(&p->lock, NULL);
-	init_leg(p, &p->in, party_step_in);
-	init_leg(p, &p->out, party_step_out);
+	leg_init(&p->in, p, party_step_in);
+	leg_init(&p->out, p, party_step_out);
 	if (!latch_open(&p->latch, e) ||
 	    !channel_open(&p->channel, peer, side->peer, e))
 		return false;
@@ -325,10 +318,9 @@ party_open(struct party *p, const struct party_side *side, void *owner,
 	p->bell = sock_bell(&p->latch, config->mode, e);
 	if (p->bell == NULL)
 		return false;
-	p->run = (struct run){ .mode = config->mode,
-	    .legs = { &p->in, &p->out }, .socks = { peer, p->bell },
-	    .owner = p, .context = side,
-	    .judge = judge, .watched = watched, .event = event };
+	p->side = side;
+	p->stage = (struct stage){ .owner = p, .judge = &party_judge,
+	    .legs = { &p->in, &p->out }, .socks = { peer, p->bell } };
 	p->begin_ns = clock_now_ns();
 	sock_set_deadline(peer, CLOCK_NEVER);
 	party_renew_patience(p);
@@ -347,9 +339,11 @@ time_is_up(struct party *p, struct err *e)
 enum sk_result
 party_run(struct party *p, struct err *e)
 {
+	struct run run = { .stage = &p->stage,
+	    .mode = (unsigned char)p->config->mode };
 	enum sk_result r;
 
-	r = run_legs(&p->run, e);
+	r = run_alone(&run, e);
 	if (r == SK_ERROR && e->code == ERR_TIMEOUT &&
 	    p->in.state == LEG_FAILED)
 		(void)time_is_up(p, e);
@@ -358,7 +352,6 @@ party_run(struct party *p, struct err *e)
 	/* Nobody was there yet, but somebody in between: it may come. */
 	if (p->end == PARTY_ABORTING && !p->greeted && !p->channel.heard)
 		p->result->resumable = true;
-	run_release(&p->run);
 	if (r != SK_OK)
 		return r;
 	if (p->end == PARTY_DONE)

@@ -20,7 +20,8 @@ enum party_end {
 
 struct party {
 	void *owner;		/* the side */
-	struct run run;
+	const struct party_side *side;
+	struct stage stage;
 	struct leg in, out;
 	struct channel channel;
 	const struct transfer_config *config;

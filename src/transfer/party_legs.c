@@ -156,7 +156,7 @@ static enum sk_result
 step_out_once(struct leg *leg, struct err *e)
 {
 	struct party *p = leg->owner;
-	const struct party_side *side = p->run.context;
+	const struct party_side *side = p->side;
 	enum party_end end = party_state(p);
 	enum sk_result r;
 
@@ -214,7 +214,7 @@ static enum sk_result
 step_in_once(struct leg *leg, struct err *e)
 {
 	struct party *p = leg->owner;
-	const struct party_side *side = p->run.context;
+	const struct party_side *side = p->side;
 	enum party_end end = party_state(p);
 	enum sk_result r;
 

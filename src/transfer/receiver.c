@@ -182,7 +182,7 @@ transfer_receive(const struct transfer_config *config, struct place *place,
 	v->place = place;
 	if (party_open(&v->party, &receiver_side, v, config, *peer, status,
 	    result, e)) {
-		v->party.run.socks[2] = out;
+		v->party.stage.socks[2] = out;
 		if (out != NULL)
 			v->party.output_fd = sock_watch_fd(out);
 		put_greeting(&v->party);

@@ -92,7 +92,8 @@ pass_on(struct sock *s, enum sk_side side, enum sk_result r)
 	struct fault *f = s->priv;
 
 	if (r == SK_WANT_READ || r == SK_WANT_WRITE)
-		s->pause[side] = f->inner->pause[side];
+		sock_pause(s, side, f->inner->pause_ns[side],
+		    f->inner->pause_only[side]);
 	return r;
 }
 

@@ -34,7 +34,7 @@ race(enum sk_mode mode, const struct sk_addr *addrs, size_t count,
 	d->addrs.count = count;
 	s->priv = d;
 	if (config != NULL)
-		s->config = *config;
+		s->config = config;
 	sock_set_deadline(s, net_limit_ns());
 	return s;
 }

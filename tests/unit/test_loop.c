@@ -53,18 +53,18 @@ test_events(struct loop *l)
 	    "and for input again");
 	tap_ok(loop_watch(l, fds[1], POLLOUT, &tag, &e) && look(l, ev) == 2,
 	    "two descriptors");
-	loop_forget(l, fds[0]);
+	loop_forget(l, fds[0], &other);
 	tap_ok(look(l, ev) == 1 && ev[0].fd == fds[1] &&
 	    (ev[0].events & POLLOUT), "one is forgotten");
-	loop_forget(l, fds[0]);
-	loop_forget(l, 12345);
+	loop_forget(l, fds[0], &other);
+	loop_forget(l, 12345, NULL);
 	tap_int(look(l, ev), 1, "forgetting what is not watched");
 	tap_int(read(fds[0], &byte, 1), 1, "the byte");
 	(void)close(fds[0]);
 	tap_ok(loop_watch(l, fds[1], 0, &tag, &e) && look(l, ev) == 1 &&
 	    (ev[0].events & (POLLERR | POLLHUP)),
 	    "an error is told without being asked for");
-	loop_forget(l, fds[1]);
+	loop_forget(l, fds[1], &tag);
 	(void)close(fds[1]);
 	tap_int(look(l, ev), 0, "nothing is left");
 	err_clear(&e);
@@ -81,7 +81,7 @@ test_file(struct loop *l)
 
 	if (loop_watch(l, fd, POLLIN, NULL, &e)) {
 		tap_int(look(l, ev), 1, "a file is ready");
-		loop_forget(l, fd);
+		loop_forget(l, fd, NULL);
 	} else
 		tap_int(e.code, ERR_NONE, "a file is ready, and no error");
 	err_clear(&e);
@@ -132,7 +132,7 @@ test_many(struct loop *l)
 	}
 	tap_int(missing, 0, "each of them is told in turn");
 	for (i = 0; i < MANY; i++) {
-		loop_forget(l, fds[i][0]);
+		loop_forget(l, fds[i][0], &fds[i]);
 		(void)close(fds[i][0]);
 		(void)close(fds[i][1]);
 	}

@@ -22,12 +22,12 @@ enum {
 };
 
 /* A relay with its surroundings. */
-struct stage {
+struct scene {
 	struct relay_config config;
 	int rcvbuf;			/* of the peer; 0: default */
 	const struct fault_config *faults;
 	bool no_input, null_output;
-	void (*play)(struct stage *);	/* the other side of it all */
+	void (*play)(struct scene *);	/* the other side of it all */
 
 	int peer;			/* the peer's end of the connection */
 	int input, output;		/* the shell's ends of 0 and 1 */
@@ -99,7 +99,7 @@ take_end(int fd)
 static void *
 play(void *arg)
 {
-	struct stage *g = arg;
+	struct scene *g = arg;
 
 	g->play(g);
 	return NULL;
@@ -107,7 +107,7 @@ play(void *arg)
 
 /* Pipes on 0 and 1, and a connection whose one end is the relay's. */
 static struct sock *
-set_up(struct stage *g)
+set_up(struct scene *g)
 {
 	int in[2], out[2], net[2];
 	struct sock *peer;
@@ -141,7 +141,7 @@ errno_of_end(int fd)
 
 /* Whatever a case does not want is closed behind it. */
 static void
-run(struct stage *g)
+run(struct scene *g)
 {
 	struct sock *in = NULL, *out, *peer = set_up(g);
 	int64_t start = clock_now_ns();
@@ -175,7 +175,7 @@ run(struct stage *g)
 }
 
 static bool
-failed_with(const struct stage *g, enum err_code code, int sys)
+failed_with(const struct scene *g, enum err_code code, int sys)
 {
 	return g->result == SK_ERROR && g->err.code == code &&
 	    g->err.sys == sys;
@@ -183,7 +183,7 @@ failed_with(const struct stage *g, enum err_code code, int sys)
 
 /* The name of a test in a stage. */
 static bool
-check(struct stage *g, bool passed, const char *what)
+check(struct scene *g, bool passed, const char *what)
 {
 	char line[512];
 
@@ -200,7 +200,7 @@ check(struct stage *g, bool passed, const char *what)
 
 /* Our end first; the answer comes after it. */
 static void
-play_ours_first(struct stage *g)
+play_ours_first(struct scene *g)
 {
 	g->played_well = put_all(g->input, "question", 8);
 	shut(&g->input);
@@ -213,7 +213,7 @@ play_ours_first(struct stage *g)
 
 /* The peer's end first: our output ends at once, our input goes on. */
 static void
-play_peer_first(struct stage *g)
+play_peer_first(struct scene *g)
 {
 	g->played_well = put_all(g->peer, "greeting", 8);
 	(void)shutdown(g->peer, SHUT_WR);
@@ -264,7 +264,7 @@ use_side(void *arg)
  * waited for the other would wait for ever.
  */
 static void
-play_both_ways(struct stage *g, bool peer_in_turn)
+play_both_ways(struct scene *g, bool peer_in_turn)
 {
 	struct side shell = { g->input, g->output, !peer_in_turn, false,
 	    false };
@@ -281,13 +281,13 @@ play_both_ways(struct stage *g, bool peer_in_turn)
 }
 
 static void
-play_shell_in_turn(struct stage *g)
+play_shell_in_turn(struct scene *g)
 {
 	play_both_ways(g, false);
 }
 
 static void
-play_peer_in_turn(struct stage *g)
+play_peer_in_turn(struct scene *g)
 {
 	play_both_ways(g, true);
 }
@@ -307,7 +307,7 @@ settle(int fd)
 }
 
 static void
-play_reset(struct stage *g)
+play_reset(struct scene *g)
 {
 	g->played_well = put_all(g->peer, data, RESET_BYTES);
 	settle(g->peer);
@@ -317,7 +317,7 @@ play_reset(struct stage *g)
 }
 
 static void
-play_reset_at_once(struct stage *g)
+play_reset_at_once(struct scene *g)
 {
 	reset(&g->peer);
 	g->played_well = true;
@@ -325,7 +325,7 @@ play_reset_at_once(struct stage *g)
 
 /* An answer and a reset while we are still sending. */
 static void
-play_answer_and_reset(struct stage *g)
+play_answer_and_reset(struct scene *g)
 {
 	g->played_well = put_all(g->peer, "no", 2);
 	settle(g->peer);
@@ -336,14 +336,14 @@ play_answer_and_reset(struct stage *g)
 }
 
 static void
-play_nothing(struct stage *g)
+play_nothing(struct scene *g)
 {
 	g->played_well = true;
 }
 
 /* Everything is sent, and the peer stays. */
 static void
-play_receiver(struct stage *g)
+play_receiver(struct scene *g)
 {
 	g->played_well = put_all(g->input, "data", 4);
 	shut(&g->input);
@@ -353,23 +353,23 @@ play_receiver(struct stage *g)
 
 /* A peer that acknowledges no more than fits. */
 static void
-play_deaf(struct stage *g)
+play_deaf(struct scene *g)
 {
 	g->played_well = put_all(g->input, data, RESET_BYTES);
 	shut(&g->input);
 }
 
 static void
-play_reader_gone(struct stage *g)
+play_reader_gone(struct scene *g)
 {
 	shut(&g->output);
 	g->played_well = true;
 }
 
-static struct stage
-stage_of(const struct stage *base, void (*script)(struct stage *))
+static struct scene
+stage_of(const struct scene *base, void (*script)(struct scene *))
 {
-	struct stage g = *base;
+	struct scene g = *base;
 
 	g.play = script;
 	g.config.idle_ns = g.config.linger_ns = -1;
@@ -378,9 +378,9 @@ stage_of(const struct stage *base, void (*script)(struct stage *))
 }
 
 static void
-test_ends(const struct stage *base)
+test_ends(const struct scene *base)
 {
-	struct stage g = stage_of(base, play_ours_first);
+	struct scene g = stage_of(base, play_ours_first);
 
 	run(&g);
 	check(&g, g.result == SK_OK && g.played_well && g.counts.sent == 8 &&
@@ -416,9 +416,9 @@ test_ends(const struct stage *base)
 }
 
 static void
-test_breaks(const struct stage *base)
+test_breaks(const struct scene *base)
 {
-	struct stage g = stage_of(base, play_reset);
+	struct scene g = stage_of(base, play_reset);
 
 	run(&g);
 	check(&g, failed_with(&g, ERR_BROKEN, ECONNRESET) && g.played_well &&
@@ -449,7 +449,7 @@ test_breaks(const struct stage *base)
 }
 
 static bool
-timed_out(const struct stage *g, const char *text)
+timed_out(const struct scene *g, const char *text)
 {
 	return failed_with(g, ERR_TIMEOUT, 0) &&
 	    strstr(g->err.text, text) != NULL &&
@@ -458,9 +458,9 @@ timed_out(const struct stage *g, const char *text)
 }
 
 static void
-test_limits(const struct stage *base)
+test_limits(const struct scene *base)
 {
-	struct stage g = stage_of(base, play_nothing);
+	struct scene g = stage_of(base, play_nothing);
 
 	g.config.idle_ns = SHORT_MS * CLOCK_MS;
 	run(&g);
@@ -488,11 +488,11 @@ test_limits(const struct stage *base)
 
 /* A peer in trouble: the bytes are the same. */
 static void
-test_faults(const struct stage *base, uint64_t seed)
+test_faults(const struct scene *base, uint64_t seed)
 {
 	static const int percents[] = { 10, 50, 90 };
 	struct fault_config faults = { .seed = seed };
-	struct stage g;
+	struct scene g;
 	size_t i;
 
 	for (i = 0; i < sizeof(percents) / sizeof(percents[0]); i++) {
@@ -558,7 +558,7 @@ play_session(void *arg)
 }
 
 static void
-run_session(struct stage *g, struct session *d)
+run_session(struct scene *g, struct session *d)
 {
 	struct sock_config config = { .mode = g->config.mode };
 	struct sock *pair[2], *in, *out;
@@ -596,9 +596,9 @@ run_session(struct stage *g, struct session *d)
 
 /* It has no end but silence, and no failure but a refusal. */
 static void
-test_datagrams(const struct stage *base)
+test_datagrams(const struct scene *base)
 {
-	struct stage g = stage_of(base, NULL);
+	struct scene g = stage_of(base, NULL);
 	struct session d = { .replies = true };
 	char buf[16];
 	size_t n;
@@ -640,7 +640,7 @@ test_datagrams(const struct stage *base)
 int
 main(void)
 {
-	struct stage base = { .config = { .mode = SK_NONBLOCKING } };
+	struct scene base = { .config = { .mode = SK_NONBLOCKING } };
 	uint64_t seed;
 	size_t i;
 

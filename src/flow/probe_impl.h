@@ -1,0 +1,99 @@
+#ifndef HAUL_FLOW_PROBE_IMPL_H
+#define HAUL_FLOW_PROBE_IMPL_H
+
+#include <pthread.h>
+
+#include "flow/probe.h"
+#include "flow/run.h"
+
+/* Lines that a run of its own writes, so that nobody waits for their reader. */
+struct lines {
+	struct run run;
+	struct stage stage;
+	struct leg leg;
+	struct sock *out;	/* NULL: nobody wants them */
+	pthread_mutex_t lock;	/* of what follows */
+	char *text, *now;	/* to be sent later, and what is being sent */
+	size_t length, size, now_length, sent;
+	bool running, finish;
+	bool reader_gone;	/* the judge's */
+};
+
+/* Write what is added, until lines_finish; over is the run's. */
+bool lines_begin(struct lines *l, struct runner *runner, enum sk_mode mode,
+    void (*over)(struct run *, enum sk_result, struct err *), void *owner,
+    struct err *e);
+bool lines_add(struct lines *l, const char *text, size_t len);
+void lines_finish(struct lines *l);
+
+/* Write the rest now; at_once: as much of it as needs no waiting. */
+enum sk_result lines_flush(struct lines *l, bool at_once, struct err *e);
+
+/* A target while it is probed. */
+struct probe_host {
+	const struct probe_target *target;
+	struct port_result *results;
+	size_t count;			/* of the results, from 1 */
+	bool direct;			/* there is no name to look up */
+	struct sock *lookup;		/* NULL: none */
+	char name[ADDR_HOST_MAX];	/* its first address */
+	int64_t limit_ns, took_ns;	/* of the look-up */
+	enum probe_state failed;	/* why there is none; or UNTRIED */
+	struct err why;			/* of that, or of its only port */
+	struct probe *probe;
+	struct run run;			/* of the look-up */
+	struct stage stage;
+	struct leg leg;
+};
+
+struct port_result {
+	struct probe_host *host;
+	char *answered;			/* if not host->name; malloc */
+	uint16_t port;			/* 0: none */
+	unsigned char state;		/* enum probe_state */
+};
+
+struct probe {
+	const struct probe_config *config;
+	struct probe_host *hosts;
+	size_t host_count;
+	struct port_result *results;
+	size_t count;
+	size_t *borders;		/* of expect, see matches() */
+	int64_t retry_end_ns;
+	struct runner *runner;		/* of the round */
+	size_t left;			/* runs that go on */
+	struct err failed;		/* of one of them */
+	struct lines lines;
+	pthread_mutex_t lock;		/* of what follows, and the results */
+	size_t next;			/* to be tried in this round */
+	size_t told;			/* those before it have been told */
+	bool last;			/* no further round can follow */
+};
+
+/* Whether a port is as it should be. */
+bool probe_wanted(const struct probe *p, enum probe_state state);
+
+/* The end of a try that begins now. */
+int64_t probe_limit_ns(const struct probe *p, int64_t took_ns);
+
+/* Tell what can be told; the lock is held. False: no memory. */
+bool probe_tell(struct probe *p);
+
+/* A run of the round is over. */
+void probe_failed(struct probe *p, enum sk_result r, struct err *e);
+
+/* "5 s", in 32 bytes. */
+const char *probe_duration(int64_t ns, char *text);
+
+/* Look all names up. */
+enum sk_result probe_names(struct probe *p, struct err *e);
+
+/* One of those that try one port after the other. */
+struct prober;
+size_t prober_size(void);
+struct prober *prober_at(void *probers, size_t i);
+bool prober_start(struct prober *pr, struct probe *p, struct err *e);
+void prober_end(struct prober *pr);
+
+#endif

@@ -117,6 +117,35 @@ parse_duration(const char *s, int64_t *out_ns)
 }
 
 bool
+parse_size(const char *s, uint64_t *out)
+{
+	static const char letters[] = "KMGT";
+	const uint64_t max = UINT64_C(1) << 62;
+	const char *letter, *p = s;
+	int64_t fraction = 0;
+	uint64_t whole, unit = 1;
+	size_t len = strlen(s);
+
+	letter = len > 0 ? strchr(letters, s[len - 1]) : NULL;
+	if (letter != NULL && *letter != '\0')
+		unit <<= 10 * (letter - letters + 1);
+	if (!take_digits(&p, 10, max / unit - 1, &whole))
+		return false;
+	if (*p == '.') {
+		p++;
+		if (!take_fraction(&p, (int64_t)unit, &fraction))
+			return false;
+	}
+	if (unit > 1)
+		p++;
+	whole = whole * unit + (uint64_t)fraction;
+	if (*p != '\0' || p != s + len || whole == 0)
+		return false;
+	*out = whole;
+	return true;
+}
+
+bool
 parse_bool(const char *s, bool *out)
 {
 	static const char *const yes[] = { "on", "yes", "1" };

@@ -22,6 +22,12 @@ bool parse_mode(const char *s, int *out);
  */
 bool parse_duration(const char *s, int64_t *out_ns);
 
+/*
+ * A size or rate: "500K", "1.5M", "2G", "1T" (powers of 1024); a bare number is
+ * bytes. From 1 to 2^62, the rest behind the point cut.
+ */
+bool parse_size(const char *s, uint64_t *out);
+
 /* "on", "yes", "1" or "off", "no", "0". */
 bool parse_bool(const char *s, bool *out);
 

@@ -34,6 +34,23 @@ parse_string(const char *arg, void *field)
 }
 
 static bool
+parse_texts(const char *arg, void *field)
+{
+	struct opt_texts *texts = field;
+
+	if (texts->count == OPT_TEXTS_MAX || *arg == '\0')
+		return false;
+	texts->v[texts->count++] = arg;
+	return true;
+}
+
+static bool
+parse_rate(const char *arg, void *field)
+{
+	return parse_size(arg, field);
+}
+
+static bool
 parse_time(const char *arg, void *field)
 {
 	return parse_duration(arg, field);
@@ -76,6 +93,12 @@ parse_file_mode(const char *arg, void *field)
 
 const struct opt_type opt_flag = { NULL, parse_flag };
 const struct opt_type opt_string = { "something", parse_string };
+const struct opt_type opt_texts = {
+	"something (256 times at most)", parse_texts
+};
+const struct opt_type opt_rate = {
+	"a number of bytes from 1, such as 500K or 1.5M", parse_rate
+};
 const struct opt_type opt_duration = {
 	"a duration such as 500ms, 2s or 1.5m", parse_time
 };
@@ -210,8 +233,8 @@ take(const struct opt_command *cmd, const struct rows *rows, int c,
 }
 
 bool
-opt_parse(const struct opt_command *cmd, int argc, char **argv,
-    void *options, struct err *e)
+opt_parse_command(const struct opt_command *cmd, int argc, char **argv,
+    void *options, char *const **command, struct err *e)
 {
 	struct option longs[OPTIONS_MAX + 1];
 	char shorts[2 * OPTIONS_MAX + 3];
@@ -230,10 +253,21 @@ opt_parse(const struct opt_command *cmd, int argc, char **argv,
 		else if (!take(cmd, &rows, c, argv, options, e))
 			return false;
 	}
-	while (optind < argc)
-		argv[n++] = argv[optind++];
+	if (command != NULL)
+		*command = optind < argc ? &argv[optind] : NULL;
+	else
+		while (optind < argc)
+			argv[n++] = argv[optind++];
+	/* At most the place of the "--". */
 	argv[n] = NULL;
 	return true;
+}
+
+bool
+opt_parse(const struct opt_command *cmd, int argc, char **argv,
+    void *options, struct err *e)
+{
+	return opt_parse_command(cmd, argc, argv, options, NULL, e);
 }
 
 static void

@@ -47,11 +47,20 @@ struct opt_command {
 extern const struct opt_type
     opt_flag,		/* bool */
     opt_string,		/* const char *, of argv */
+    opt_texts,		/* struct opt_texts, each time it is given */
     opt_duration,	/* int64_t, nanoseconds */
+    opt_rate,		/* uint64_t, bytes a second, from 1 */
     opt_fd,		/* int, an open descriptor, not a standard one */
     opt_backlog,	/* int */
     opt_count,		/* uint64_t, from 1 */
     opt_mode;		/* int */
+
+/* The values of an option that can be repeated, of argv. */
+enum { OPT_TEXTS_MAX = 256 };
+struct opt_texts {
+	const char *v[OPT_TEXTS_MAX];
+	size_t count;
+};
 
 /*
  * Parse argv, whose first element is the name of the subcommand, into options,
@@ -61,6 +70,13 @@ extern const struct opt_type
  */
 bool opt_parse(const struct opt_command *cmd, int argc, char **argv,
     void *options, struct err *e);
+
+/*
+ * The same, but what stands behind "--" is the words of a command: *command
+ * is the first of them, and NULL if there is none.
+ */
+bool opt_parse_command(const struct opt_command *cmd, int argc, char **argv,
+    void *options, char *const **command, struct err *e);
 
 /* Fill *e with a usage error that points to the help of cmd. Returns false. */
 bool opt_usage(const struct opt_command *cmd, struct err *e, const char *fmt,

@@ -65,6 +65,8 @@ const struct opt dial_opts[DIAL_OPTS] = {
 	    "connect from this local address" },
 	{ "source-port", 'p', "PORT", &opt_string, AT(dial, source_port),
 	    "connect from this local port" },
+	{ "proxy", 0, "URL", &opt_string, AT(dial, proxy),
+	    "through a SOCKS or HTTP proxy" },
 	{ "retry-for", 0, "D", &opt_duration, AT(dial, retry_ns),
 	    "keep trying for D until somebody answers" },
 };
@@ -95,6 +97,25 @@ const struct opt relay_opts[RELAY_OPTS] = {
 	    "leave D after end of input at the latest" },
 	{ "datagram", 0, "UNIT", &opt_datagram, AT(relay, datagram),
 	    "with -u, send a datagram per line or chunk" },
+	{ "limit", 0, "RATE", &opt_rate, AT(relay, rate),
+	    "at most RATE bytes a second each way (500K)" },
+	{ "line-delay", 0, "D", &opt_duration, AT(relay, line_delay_ns),
+	    "wait D between the lines that are sent" },
+	{ "telnet", 0, NULL, &opt_flag, AT(relay, telnet),
+	    "refuse what a telnet peer negotiates" },
+};
+
+const struct opt probe_opts[PROBE_OPTS] = {
+	{ "probe", 'z', NULL, &opt_flag, AT(probe, probe),
+	    "only see which ports are open: 20-25,80" },
+	{ "also", 0, "ADDRESS", &opt_texts, AT(probe, also),
+	    "a further target; repeatable" },
+	{ "until-closed", 0, NULL, &opt_flag, AT(probe, until_closed),
+	    "succeed when nobody listens any more" },
+	{ "hold-for", 0, "D", &opt_duration, AT(probe, hold_ns),
+	    "open means: the connection stays for D" },
+	{ "expect", 0, "TEXT", &opt_string, AT(probe, expect),
+	    "open means: the service says TEXT" },
 };
 
 const struct opt transfer_opts[TRANSFER_OPTS] = {
@@ -104,6 +125,8 @@ const struct opt transfer_opts[TRANSFER_OPTS] = {
 	    "show progress, also if stderr is no terminal" },
 	{ "no-progress", 0, NULL, &opt_flag, AT(transfer, no_progress),
 	    "never show progress" },
+	{ "limit", 0, "RATE", &opt_rate, AT(transfer, rate),
+	    "at most RATE bytes a second each way (500K)" },
 };
 
 const struct opt output_opts[OUTPUT_OPTS] = {

@@ -26,7 +26,7 @@ struct time_options {
 };
 
 struct dial_options {
-	const char *source, *source_port;
+	const char *source, *source_port, *proxy;
 	int64_t retry_ns;
 };
 
@@ -46,12 +46,23 @@ enum datagram_unit {
 struct relay_options {
 	bool no_stdin, send_only, receive_only, crlf, hold;
 	enum datagram_unit datagram;
-	int64_t linger_ns;
+	int64_t linger_ns, line_delay_ns;
+	uint64_t rate;			/* 0: any */
+	bool telnet;
+};
+
+/* What probing ports takes. */
+struct probe_options {
+	bool probe, until_closed;
+	struct opt_texts also;
+	int64_t hold_ns;
+	const char *expect;
 };
 
 /* What send and receive share. */
 struct transfer_options {
 	bool raw, progress, no_progress;
+	uint64_t rate;			/* 0: any */
 };
 
 struct output_options {
@@ -71,21 +82,23 @@ struct common_options {
 #define DIAL_DEFAULTS	{ .retry_ns = -1 }
 #define BIND_DEFAULTS	{ .ready_fd = -1, .socket_mode = -1 }
 #define RELAY_DEFAULTS	{ .linger_ns = -1 }
+#define PROBE_DEFAULTS	{ .hold_ns = -1 }
 
 enum {
 	ADDRESS_OPTS = 4,
 	MODE_OPTS = 3,
 	TIME_OPTS = 4,
-	DIAL_OPTS = 3,
+	DIAL_OPTS = 4,
 	BIND_OPTS = 4,
-	RELAY_OPTS = 7,
-	TRANSFER_OPTS = 3,
+	RELAY_OPTS = 10,
+	PROBE_OPTS = 5,
+	TRANSFER_OPTS = 4,
 	OUTPUT_OPTS = 4,
 };
 
 extern const struct opt address_opts[ADDRESS_OPTS], mode_opts[MODE_OPTS],
     time_opts[TIME_OPTS], dial_opts[DIAL_OPTS], bind_opts[BIND_OPTS],
-    relay_opts[RELAY_OPTS], transfer_opts[TRANSFER_OPTS],
+    relay_opts[RELAY_OPTS], probe_opts[PROBE_OPTS], transfer_opts[TRANSFER_OPTS],
     output_opts[OUTPUT_OPTS];
 
 /* The groups that end every table, of a struct with a member common. */

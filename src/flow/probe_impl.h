@@ -62,7 +62,9 @@ struct probe {
 	size_t *borders;		/* of expect, see matches() */
 	int64_t retry_end_ns;
 	struct runner *runner;		/* of the round */
-	size_t left;			/* runs that go on */
+	struct prober *probers;		/* of the round */
+	size_t most, started;		/* of them */
+	size_t left;			/* of those that go on */
 	struct err failed;		/* of one of them */
 	struct lines lines;
 	pthread_mutex_t lock;		/* of what follows, and the results */
@@ -80,8 +82,8 @@ int64_t probe_limit_ns(const struct probe *p, int64_t took_ns);
 /* Tell what can be told; the lock is held. False: no memory. */
 bool probe_tell(struct probe *p);
 
-/* A run of the round is over. */
-void probe_failed(struct probe *p, enum sk_result r, struct err *e);
+/* A run of the round has failed: it all has. */
+void probe_failed(struct probe *p, struct err *e);
 
 /* "5 s", in 32 bytes. */
 const char *probe_duration(int64_t ns, char *text);
@@ -89,11 +91,36 @@ const char *probe_duration(int64_t ns, char *text);
 /* Look all names up. */
 enum sk_result probe_names(struct probe *p, struct err *e);
 
-/* One of those that try one port after the other. */
-struct prober;
-size_t prober_size(void);
-struct prober *prober_at(void *probers, size_t i);
+/* A prober has to wait: another one may begin. */
+void probe_go_on(struct probe *p);
+
+/* SK_OK if all is as wanted, or SK_ERROR with *e. */
+enum sk_result probe_conclude(struct probe *p, struct err *e);
+
+/* One of those that try one port after the other; all zero at first. */
+enum probe_phase {
+	PHASE_CONNECT,
+	PHASE_HANDSHAKE,
+	PHASE_ASK,		/* datagrams */
+	PHASE_HEAR,
+	PHASE_DONE,
+};
+
+struct prober {
+	struct run run;
+	struct stage stage;
+	struct leg leg;
+	struct probe *probe;
+	struct port_result *result;
+	struct sock *sock;		/* NULL: no try goes on */
+	enum probe_phase phase;
+	bool waited;			/* for this port */
+	bool asked;			/* once already */
+	int64_t limit_ns, hold_end_ns;
+	size_t matched;			/* of expect */
+};
+
+/* Try ports until there are no more in this round. As runner_add. */
 bool prober_start(struct prober *pr, struct probe *p, struct err *e);
-void prober_end(struct prober *pr);
 
 #endif

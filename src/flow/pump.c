@@ -209,29 +209,60 @@ send_unit(struct pump *p, size_t len, size_t *put, struct err *e)
 	return SK_OK;
 }
 
+void
+pump_taken(struct pump *p, size_t len)
+{
+	p->start += len;
+	atomic_store(&p->pending, p->end - p->start);
+	p->whole = false;
+	atomic_fetch_add(&p->bytes, len);
+	touch(p);
+}
+
+static enum sk_result
+check_unit(struct pump *p, size_t len, struct err *e)
+{
+	if (p->unit != PUMP_LINE || len <= PUMP_DATAGRAM_MAX)
+		return SK_OK;
+	err_set(e, ERR_LOCAL, 0, sock_name(p->from),
+	    "a line of more than %d bytes is no datagram",
+	    PUMP_DATAGRAM_MAX);
+	return blame(p, p->from, SK_IN, SK_ERROR);
+}
+
+enum sk_result
+pump_read(struct pump *p, const char **data, size_t *len, struct err *e)
+{
+	enum sk_result r;
+
+	while (!next_unit(p, len)) {
+		if (atomic_load(&p->state) != PUMP_FLOWING)
+			return SK_EOF;
+		p->whole = false;
+		r = fill(p, e);
+		if (r != SK_OK && r != SK_EOF)
+			return r;
+	}
+	*data = p->buf + p->start;
+	return check_unit(p, *len, e);
+}
+
 static enum sk_result
 flush_unit(struct pump *p, size_t len, struct err *e)
 {
 	enum sk_result r;
 	size_t put;
 
-	if (p->unit == PUMP_LINE && len > PUMP_DATAGRAM_MAX) {
-		err_set(e, ERR_LOCAL, 0, sock_name(p->from),
-		    "a line of more than %d bytes is no datagram",
-		    PUMP_DATAGRAM_MAX);
-		return blame(p, p->from, SK_IN, SK_ERROR);
-	}
+	if (check_unit(p, len, e) != SK_OK)
+		return SK_ERROR;
 	r = send_unit(p, len, &put, e);
 	if (r != SK_OK)
 		return blame(p, p->to, SK_OUT, r);
-	p->start += put;
-	if (p->line_delay_ns > 0 && put > 0 && p->buf[p->start - 1] == '\n')
+	if (p->line_delay_ns > 0 && put > 0 &&
+	    p->buf[p->start + put - 1] == '\n')
 		sock_delay(p->to, SK_OUT, clock_after_ns(clock_now_ns(),
 		    p->line_delay_ns));
-	atomic_store(&p->pending, p->end - p->start);
-	p->whole = false;
-	atomic_fetch_add(&p->bytes, put);
-	touch(p);
+	pump_taken(p, put);
 	return SK_OK;
 }
 

@@ -91,6 +91,15 @@ void pump_init(struct pump *p, struct sock *from, struct sock *to);
  */
 enum sk_result pump_step(struct pump *p, size_t budget, struct err *e);
 
+/*
+ * For an owner that is the sink itself (to is NULL): the next unit, at *data.
+ * SK_OK, SK_EOF at the end, or as pump_step; what was taken of it is told with
+ * pump_taken before the next call.
+ */
+enum sk_result pump_read(struct pump *p, const char **data, size_t *len,
+    struct err *e);
+void pump_taken(struct pump *p, size_t len);
+
 /* Free the buffer, whatever is in it; or if it is empty. */
 void pump_release(struct pump *p);
 void pump_rest(struct pump *p);

@@ -12,16 +12,20 @@
  * A server: takes connections from a listener and lets each be a run of its
  * own. What a client is given is a service: hub.h, forward.h, command.h.
  */
+struct server;
+
 struct client {
 	struct run run;
-	struct stage first;		/* until it is established */
-	struct leg first_leg;
+	/* The service may use these once it has begun. */
+	struct stage stage;
+	struct leg legs[STAGE_LEGS];
 	const struct service *service;
 	struct server *server;		/* NULL: alone */
 	void *context;			/* of the service */
 	struct sock *peer;		/* NULL: the service has closed it */
 	char *name;			/* of the peer, for messages; malloc */
 	struct client *previous, *next;
+	bool established;		/* serve.c's */
 	bool begun;			/* the service has begun with it */
 };
 
@@ -40,6 +44,11 @@ struct service {
 	/* haul is about to end by this signal; NULL: nothing to do. */
 	void (*signal)(struct client *, int sig);
 	/*
+	 * Nobody else is to come, and all have gone: serve_finish is to be
+	 * called once what is left is done. NULL: it is called at once.
+	 */
+	void (*finish)(void *context, struct server *);
+	/*
 	 * A further client waits in vain: may this one, which has nothing more
 	 * to say, be ended in order? NULL: no.
 	 */
@@ -53,6 +62,7 @@ struct serve_config {
 	int64_t accept_ns;		/* --accept-timeout; -1: none */
 	int64_t deadline_ns;		/* of the run */
 	const struct access_list *access;
+	bool announced;			/* peers send a PROXY header */
 	/*
 	 * Told of each client that has come and is established; that was
 	 * refused by the access list; and at its end, with the reason (code
@@ -74,7 +84,6 @@ struct serve_config {
  * closed once nobody else is to come. begun: NULL, or called with the server
  * before the first client.
  */
-struct server;
 enum sk_result serve(const struct serve_config *config,
     struct sock **listener, const struct service *service, void *context,
     void (*begun)(void *context, struct server *), struct err *e);
@@ -82,8 +91,9 @@ enum sk_result serve(const struct serve_config *config,
 /* A further run of the server, ended with it; as runner_add. */
 bool serve_add(struct server *s, struct run *run, struct err *e);
 
-/* End the server: *e becomes empty. From any thread. */
+/* End the server: *e becomes empty. Or in order. From any thread. */
 void serve_fail(struct server *s, struct err *e);
+void serve_finish(struct server *s);
 
 /*
  * One connection that was made otherwise, given a service: *peer is closed in

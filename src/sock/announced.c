@@ -251,7 +251,8 @@ check_v1(struct header *h)
 		h->want = h->len < V1_MIN ? V1_MIN : h->len + 1;
 		return h->want <= ANNOUNCE_V1_MAX;
 	}
-	return cr == line + i && i + 2 == h->len && line[i + 1] == '\n';
+	return cr == line + i && i + 2 == h->len && line[i + 1] == '\n' &&
+	    h->len >= V1_MIN;
 }
 
 /* Whether what is in begins a header; want is set anew. */

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -48,7 +49,15 @@ child_fork(const struct child_plan *plan,
 int
 child_watch(pid_t pid)
 {
-	return (int)syscall(SYS_pidfd_open, pid, 0);
+	static atomic_bool missing;
+	int fd;
+
+	if (atomic_load(&missing))
+		return -1;
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (fd == -1 && errno == ENOSYS)
+		atomic_store(&missing, true);
+	return fd;
 }
 
 bool

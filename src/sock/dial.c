@@ -327,8 +327,8 @@ start_attempt(struct sock *s, struct err *e)
 	struct dial *d = s->priv;
 	size_t index = d->next++;
 	const struct sk_addr *a = &d->addrs.v[index];
+	int fd = -1, sys;
 	enum outcome o;
-	int fd = -1;
 
 	d->next_start_ns = clock_now_ns() + STAGGER_MS * CLOCK_MS;
 	o = open_attempt(s, index, &fd, e);
@@ -346,8 +346,12 @@ start_attempt(struct sock *s, struct err *e)
 		d->next_start_ns = clock_now_ns() + BACKLOG_RETRY_MS * CLOCK_MS;
 		return LATER;
 	}
-	if (errno != EINPROGRESS)
-		return settle(s, index, fd, errno);
+	sys = errno;
+	/* On this machine it has been refused by now. */
+	if (sys == EINPROGRESS && (sys = sock_take_error(fd)) == 0)
+		sys = EINPROGRESS;
+	if (sys != EINPROGRESS)
+		return settle(s, index, fd, sys);
 	d->live[d->live_count++] = (struct attempt){ fd, index };
 	return UNDER_WAY;
 }

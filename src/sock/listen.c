@@ -1,5 +1,5 @@
 /* Listening: one port number on all the addresses of a name. */
-#include "sock/impl.h"
+#include "sock/listen_impl.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,16 +12,6 @@
 
 enum { PORT_TRIES = 20 };
 
-struct listener {
-	struct resolve *resolve;
-	struct sk_addrs addrs;
-	int fds[SK_LISTEN_MAX];
-	size_t count, turn;
-	struct unix_path path;
-	char ready_line[ADDR_NAME_MAX];
-	char ready_port[ADDR_NAME_MAX];
-};
-
 static enum sk_result listen_try(struct sock *, struct err *);
 static enum sk_result listen_try_accept(struct sock *, struct sock **,
     struct err *);
@@ -31,16 +21,15 @@ static enum sk_result listen_try_recv(struct sock *, void *, size_t,
     size_t *, struct err *);
 static size_t listen_pollfds(const struct sock *, enum sk_result,
     struct pollfd *);
-static void listen_release(struct sock *);
 
-static const struct transport transport_listen = {
+const struct transport transport_listen = {
 	.try_listen = listen_try,
 	.try_accept = listen_try_accept,
 	.pollfds = listen_pollfds,
 	.release = listen_release,
 };
 
-static const struct transport transport_listen_datagram = {
+const struct transport transport_listen_datagram = {
 	.datagram = true,
 	.try_listen = listen_try,
 	.try_accept = listen_try_peer,
@@ -59,7 +48,7 @@ close_all(struct listener *l)
 	l->count = 0;
 }
 
-static void
+void
 listen_release(struct sock *s)
 {
 	struct listener *l = s->priv;
@@ -211,8 +200,8 @@ open_all(struct sock *s, struct sk_addr *first, bool *again, struct err *e)
 	return SK_OK;
 }
 
-static void
-describe(struct sock *s, const struct sk_addr *bound)
+void
+listen_describe(struct sock *s, const struct sk_addr *bound)
 {
 	struct listener *l = s->priv;
 	struct sk_name name;
@@ -242,9 +231,13 @@ listen_try(struct sock *s, struct err *e)
 		again = false;
 		r = open_all(s, &bound, &again, e);
 	} while (again && ++tries < PORT_TRIES);
-	if (r == SK_OK)
-		describe(s, &bound);
-	return r;
+	if (r != SK_OK)
+		return r;
+	listen_describe(s, &bound);
+	if (s->config->datagram && s->config->sessions &&
+	    !sessions_begin(s, e))
+		return SK_ERROR;
+	return SK_OK;
 }
 
 static size_t
@@ -254,7 +247,7 @@ listen_pollfds(const struct sock *s, enum sk_result want, struct pollfd *fds)
 	size_t i;
 
 	(void)want;
-	if (l->count == 0) {
+	if (l->count == 0 && l->resolve != NULL) {
 		fds[0] = (struct pollfd){ .fd = resolve_fd(l->resolve),
 		    .events = POLLIN };
 		return 1;
@@ -304,6 +297,26 @@ make_client(struct sock *s, int fd, const struct sk_addr *peer,
 	return SK_OK;
 }
 
+/*
+ * accept(2), which may sleep on an inherited descriptor: there it is asked only
+ * if there is a connection.
+ */
+static int
+take(const struct listener *l, size_t i, struct sk_addr *peer)
+{
+	struct pollfd p = { .fd = l->fds[i], .events = POLLIN };
+	int fd;
+
+	do {
+		if (l->inherited && poll(&p, 1, 0) <= 0) {
+			errno = EAGAIN;
+			return -1;
+		}
+		fd = sys_accept(l->fds[i], peer);
+	} while (fd == -1 && is_transient(errno));
+	return fd;
+}
+
 static enum sk_result
 listen_try_accept(struct sock *s, struct sock **client, struct err *e)
 {
@@ -313,9 +326,7 @@ listen_try_accept(struct sock *s, struct sock **client, struct err *e)
 	int fd;
 
 	for (i = 0; i < l->count; i++) {
-		do
-			fd = sys_accept(l->fds[i], &peer);
-		while (fd == -1 && is_transient(errno));
+		fd = take(l, i, &peer);
 		if (fd != -1)
 			return make_client(s, fd, &peer, &transport_stream,
 			    client, e);

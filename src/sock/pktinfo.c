@@ -70,6 +70,40 @@ sys_datagram_local(struct msghdr *received, struct sk_addr *local)
 	return false;
 }
 
+static void
+put_control(struct msghdr *m, int level, int type, const void *info,
+    size_t len)
+{
+	struct cmsghdr *c;
+
+	memset(m->msg_control, 0, SYS_CONTROL_MAX);
+	m->msg_controllen = SYS_CONTROL_MAX;
+	c = CMSG_FIRSTHDR(m);
+	c->cmsg_level = level;
+	c->cmsg_type = type;
+	c->cmsg_len = CMSG_LEN(len);
+	memcpy(CMSG_DATA(c), info, len);
+	m->msg_controllen = CMSG_SPACE(len);
+}
+
+void
+sys_datagram_from(struct msghdr *sent, const struct sk_addr *local)
+{
+	struct in_pktinfo info = { 0 };
+	struct in6_pktinfo info6 = { 0 };
+
+	if (local->u.sa.sa_family == AF_INET) {
+		info.ipi_spec_dst = local->u.in.sin_addr;
+		put_control(sent, IPPROTO_IP, IP_PKTINFO, &info,
+		    sizeof(info));
+	} else if (local->u.sa.sa_family == AF_INET6) {
+		info6.ipi6_addr = local->u.in6.sin6_addr;
+		info6.ipi6_ifindex = local->u.in6.sin6_scope_id;
+		put_control(sent, IPPROTO_IPV6, IPV6_PKTINFO, &info6,
+		    sizeof(info6));
+	}
+}
+
 #else
 
 void
@@ -85,6 +119,13 @@ sys_datagram_local(struct msghdr *received, struct sk_addr *local)
 	(void)received;
 	(void)local;
 	return false;
+}
+
+void
+sys_datagram_from(struct msghdr *sent, const struct sk_addr *local)
+{
+	(void)sent;
+	(void)local;
 }
 
 #endif

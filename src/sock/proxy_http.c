@@ -123,6 +123,8 @@ check_status(struct proxy_talk *t, const char *line, size_t len)
 	    (len >= REASON_AT && p[3] != ' '))
 		return nonsense(t);
 	t->status = (p[0] - '0') * 100 + (p[1] - '0') * 10 + p[2] - '0';
+	while (line[len - 1] == ' ')
+		len--;
 	if (t->status >= 300)
 		return proxy_reason(t, PROXY_REFUSED, "%.*s",
 		    (int)(len - STATUS_AT), p);

@@ -386,9 +386,13 @@ sock_probe(struct sock *s, struct err *e)
 bool
 sock_has_input(const struct sock *s)
 {
-	struct pollfd p = { .fd = s->fd, .events = POLLIN };
+	struct pollfd fds[SK_POLLFDS_MAX];
+	size_t count = s->tr->pollfds != NULL ?
+	    s->tr->pollfds(s, SK_WANT_READ, fds) : 1;
 
-	return poll(&p, 1, 0) > 0;
+	if (s->tr->pollfds == NULL)
+		fds[0] = (struct pollfd){ .fd = s->fd, .events = POLLIN };
+	return poll(fds, (nfds_t)count, 0) > 0;
 }
 
 int

@@ -109,6 +109,21 @@ enum sk_result sock_listen(struct sock *s, struct err *e);
 enum sk_result sock_accept(struct sock *s, struct sock **client,
     struct err *e);
 
+/*
+ * Of a listener of sessions (sock_config): whether datagrams of unknown peers
+ * make clients, as they do at first, or are dropped. In either case sock_accept
+ * has to be called when there is something to receive: it is what gives the
+ * clients their datagrams.
+ */
+void sock_set_admits(struct sock *s, bool admits);
+
+/*
+ * How many datagrams were dropped: of a client of such a listener, because it
+ * did not receive them in time (256 of them, or 1 MiB, wait for it); of the
+ * listener, because they were of unknown peers. 0 of any other socket.
+ */
+uint64_t sock_dropped(const struct sock *s);
+
 /* Agree with the peer on what comes before the data, if there is anything. */
 enum sk_result sock_handshake(struct sock *s, struct err *e);
 
@@ -151,7 +166,10 @@ enum sk_result sock_shutdown_write(struct sock *s, struct err *e);
 enum sk_result sock_probe(struct sock *s, struct err *e);
 int sock_peer_fd(const struct sock *s);
 
-/* Whether a connection has something to receive, an end or error included. */
+/*
+ * Whether there is something to receive, an end or error included; or, of a
+ * listener, to accept.
+ */
 bool sock_has_input(const struct sock *s);
 
 /* SK_OK once the peer has acknowledged all that was sent. */
@@ -174,6 +192,14 @@ enum sk_result sock_close(struct sock **s, struct err *e);
  * UNIX listener. *s is freed and NULL; NULL is ignored.
  */
 void sock_abort(struct sock **s);
+
+/*
+ * Hand a connected stream to the process at the other end of fd, a UNIX
+ * socket (SCM_RIGHTS, with a byte of 0): a blocking descriptor that lingers as
+ * usual. Waits in either mode, until the deadline. On SK_OK *s is freed and
+ * NULL; on SK_TIMEOUT, SK_INTERRUPTED and SK_ERROR it still is the caller's.
+ */
+enum sk_result sock_pass(struct sock **s, int fd, struct err *e);
 
 /* May be called between calls; see the top of this page. */
 void sock_set_mode(struct sock *s, enum sk_mode mode);
@@ -282,6 +308,13 @@ const char *sock_ready_port(const struct sock *s);
  */
 struct sock *sock_stdin(enum sk_mode mode, struct err *e);
 struct sock *sock_stdout(enum sk_mode mode, struct err *e);
+
+/*
+ * The regular file that standard input is, from where it stands: for any number
+ * of readers, each of its own. And whether s, standard input, is one.
+ */
+struct sock *sock_stdin_again(enum sk_mode mode, struct err *e);
+bool sock_is_file(const struct sock *s);
 
 /* All the files of a NULL-terminated list one after the other; "-": stdin. */
 struct sock *sock_files(char *const *paths, enum sk_mode mode,

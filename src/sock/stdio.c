@@ -328,6 +328,61 @@ sock_stdout(enum sk_mode mode, struct err *e)
 	return s;
 }
 
+bool
+sock_is_file(const struct sock *s)
+{
+	return s->kind == KIND_FILE;
+}
+
+/* Reads do not move where standard input stands. */
+static enum sk_result
+again_try_recv(struct sock *s, void *buf, size_t len, size_t *got,
+    struct err *e)
+{
+	off_t *at = s->priv;
+	ssize_t n;
+
+	do
+		n = pread(STDIN_FILENO, buf, len, *at);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return local_error(s, errno, e);
+	*at += n;
+	*got = (size_t)n;
+	return n > 0 ? SK_OK : SK_EOF;
+}
+
+static void
+again_release(struct sock *s)
+{
+	free(s->priv);
+}
+
+static const struct transport transport_again = {
+	.try_recv = again_try_recv,
+	.release = again_release,
+};
+
+struct sock *
+sock_stdin_again(enum sk_mode mode, struct err *e)
+{
+	struct sock *s = sock_make(&transport_again, -1, mode,
+	    "standard input", e);
+	off_t *at = malloc(sizeof(*at));
+
+	if (s == NULL || at == NULL) {
+		err_no_memory(e);
+		free(at);
+		sock_abort(&s);
+		return NULL;
+	}
+	*at = lseek(STDIN_FILENO, 0, SEEK_CUR);
+	if (*at < 0)
+		*at = 0;
+	s->priv = at;
+	return s;
+}
+
 /* Opening is no way to ask: it would let the writer of a FIFO go ahead. */
 static bool
 is_readable(struct sock *s, const char *path, struct err *e)

@@ -47,6 +47,12 @@ void sys_datagram_info(int fd, int family);
 bool sys_datagram_local(struct msghdr *received, struct sk_addr *local);
 
 /*
+ * Send a message from that address: fills msg_control, which has room for
+ * SYS_CONTROL_MAX bytes; left as it is where the system has no such thing.
+ */
+void sys_datagram_from(struct msghdr *sent, const struct sk_addr *local);
+
+/*
  * Move up to max bytes inside the kernel. The number moved, 0 at the end of
  * from, or -1 with errno: EAGAIN if one of them is not ready, EINVAL if the
  * kernel cannot do it for this pair.

@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 
 #include "cli/options.h"
+#include "cli/service.h"
 #include "cli/session.h"
 #include "cli/talk.h"
 
@@ -8,6 +9,7 @@ struct listen_options {
 	struct common_options common;
 	struct bind_options bind;
 	struct relay_options relay;
+	struct service_options service;
 };
 
 #define AT(field)	offsetof(struct listen_options, field)
@@ -15,13 +17,14 @@ struct listen_options {
 static const struct opt_group groups[] = {
 	{ "address", address_opts, ADDRESS_OPTS, AT(common.address) },
 	{ "listening", bind_opts, BIND_OPTS, AT(bind) },
+	{ "serving", service_opts, SERVICE_OPTS, AT(service) },
 	{ "streams", relay_opts, RELAY_OPTS, AT(relay) },
 	COMMON_GROUPS(listen_options),
 };
 
 static const char *const synopsis[] = {
-	"[OPTION]... [HOST] PORT",
-	"[OPTION]... HOST:PORT|[IPV6]:PORT|unix:PATH|vsock:CID:PORT",
+	"[OPTION]... [HOST] PORT [-- COMMAND [ARG]...]",
+	"[OPTION]... HOST:PORT|[IPV6]:PORT|unix:PATH|vsock:CID:PORT [-- ...]",
 	NULL,
 };
 
@@ -37,6 +40,27 @@ const struct opt_command listen_command = {
 	groups, sizeof(groups) / sizeof(groups[0]),
 };
 
+static enum sk_result
+run(struct session *s, struct listen_options *o, char *const *operands,
+    char *const *command, struct err *e)
+{
+	int used;
+
+	s->inherits = o->service.activate;
+	if (!service_access(s, &o->service, e) || !session_init(s, operands,
+	    true, SK_NONBLOCKING, &used, e) ||
+	    !session_no_more(s, operands + used, e))
+		return SK_ERROR;
+	talk_configure(s, &o->relay);
+	if (!service_check(s, &o->service, &o->relay, command, e) ||
+	    !talk_check(s->cmd, &o->relay, &o->common, e))
+		return SK_ERROR;
+	if (service_is_wanted(s, &o->service, command))
+		return service_run(s, &o->service, &o->relay, command, e);
+	s->config.announced = o->service.accept_proxy;
+	return talk(s, &o->relay, e);
+}
+
 enum sk_result
 cmd_listen(int argc, char **argv, struct err *e)
 {
@@ -44,15 +68,14 @@ cmd_listen(int argc, char **argv, struct err *e)
 	    .bind = BIND_DEFAULTS, .relay = RELAY_DEFAULTS };
 	struct session s = { .cmd = &listen_command, .common = &o.common,
 	    .bind = &o.bind };
-	int used;
+	char *const *command;
+	enum sk_result r;
 
-	if (!opt_parse(&listen_command, argc, argv, &o, e))
+	if (!opt_parse_command(&listen_command, argc, argv, &o, &command, e))
 		return SK_ERROR;
 	if (session_told(&listen_command, &o.common))
 		return SK_OK;
-	if (!session_init(&s, argv + 1, true, SK_NONBLOCKING, &used,
-	    e) || !talk_check(&listen_command, &o.relay, &o.common, e) ||
-	    !session_no_more(&s, argv + 1 + used, e))
-		return SK_ERROR;
-	return talk(&s, &o.relay, e);
+	r = run(&s, &o, argv + 1, command, e);
+	session_free(&s);
+	return r;
 }

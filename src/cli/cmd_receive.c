@@ -164,6 +164,7 @@ cmd_receive(int argc, char **argv, struct err *e)
 	    .dial = DIAL_DEFAULTS, .bind = BIND_DEFAULTS };
 	struct session s = { .cmd = &receive_command, .common = &o.common,
 	    .dial = &o.dial, .bind = &o.bind };
+	enum sk_result r;
 	bool raw;
 	int used;
 
@@ -177,5 +178,8 @@ cmd_receive(int argc, char **argv, struct err *e)
 	    e) || !session_no_more(&s, argv + 1 + used, e) ||
 	    !check(&o, raw, e))
 		return SK_ERROR;
-	return raw ? receive_raw(&s, e) : receive_files(&s, &o, e);
+	session_set_rate(&s, o.transfer.rate);
+	r = raw ? receive_raw(&s, e) : receive_files(&s, &o, e);
+	session_free(&s);
+	return r;
 }

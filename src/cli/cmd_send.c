@@ -1,7 +1,5 @@
 #include "cli/commands.h"
 
-#include <sys/resource.h>
-
 #include "cli/options.h"
 #include "cli/session.h"
 #include "cli/show.h"
@@ -84,18 +82,6 @@ send_once(struct transfers *t, struct sock **peer,
 	    result, e);
 }
 
-/* The walk keeps a descriptor for each directory that it is in. */
-static void
-raise_descriptors(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static enum sk_result
 send_files(struct session *s, const struct send_options *o,
     char *const *files, struct err *e)
@@ -105,7 +91,8 @@ send_files(struct session *s, const struct send_options *o,
 
 	if (!transfer_check_operands(files, e))
 		return SK_ERROR;
-	raise_descriptors();
+	/* The walk keeps one for each directory that it is in. */
+	(void)session_raise_descriptors();
 	return transfers_run(&t, &o->transfer, e);
 }
 
@@ -119,6 +106,7 @@ cmd_send(int argc, char **argv, struct err *e)
 	struct session s = { .cmd = &send_command, .common = &o.common,
 	    .dial = &o.dial, .bind = &o.bind };
 	char *const *files;
+	enum sk_result r;
 	bool raw;
 	int used;
 
@@ -138,6 +126,9 @@ cmd_send(int argc, char **argv, struct err *e)
 	files = argv + 1 + used;
 	if (*files == NULL)
 		files = standard_input;
-	return raw ? send_raw(&s, files, o.datagram, e) :
+	session_set_rate(&s, o.transfer.rate);
+	r = raw ? send_raw(&s, files, o.datagram, e) :
 	    send_files(&s, &o, files, e);
+	session_free(&s);
+	return r;
 }

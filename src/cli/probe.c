@@ -288,6 +288,23 @@ become(char *const *command, struct err *e)
 	return SK_ERROR;
 }
 
+/* There is nothing but answers to wait for: -w is for them as well. */
+static void
+set_limit(struct probe_config *config, const struct session *s)
+{
+	const struct time_options *time = &s->common->time;
+
+	config->try_option = "--connect-timeout";
+	if (time->connect_ns >= 0)
+		config->try_ns = time->connect_ns;
+	else if (time->idle_ns >= 0) {
+		config->try_ns = time->idle_ns;
+		config->try_option = "--idle-timeout";
+	} else
+		config->try_ns = CLOCK_SEC * (s->config.datagram ?
+		    DATAGRAM_TRY_SEC : STREAM_TRY_SEC);
+}
+
 static enum sk_result
 run(struct probing *p, const struct probe_options *o, struct err *e)
 {
@@ -296,7 +313,6 @@ run(struct probing *p, const struct probe_options *o, struct err *e)
 		.mode = s->mode,
 		.sock = &s->config,
 		.until_closed = o->until_closed,
-		.try_ns = s->common->time.connect_ns,
 		.retry_ns = s->dial->retry_ns,
 		.hold_ns = o->hold_ns > 0 ? o->hold_ns : 0,
 		.deadline_ns = s->deadline_ns,
@@ -308,9 +324,7 @@ run(struct probing *p, const struct probe_options *o, struct err *e)
 	if (!set_expectation(p, o->expect, &config.expect_len, e))
 		return SK_ERROR;
 	config.expect = p->expect;
-	if (config.try_ns < 0)
-		config.try_ns = CLOCK_SEC * (s->config.datagram ?
-		    DATAGRAM_TRY_SEC : STREAM_TRY_SEC);
+	set_limit(&config, s);
 	if (!p->to_command) {
 		config.out = sock_stdout(s->mode, e);
 		if (config.out == NULL)

@@ -6,6 +6,8 @@
 
 #include "cli/options.h"
 #include "flow/relay.h"
+#include "sock/access.h"
+#include "sock/proxy.h"
 #include "sock/sock.h"
 
 /*
@@ -20,7 +22,11 @@ struct session {
 	bool listens;
 	bool stays;		/* goes on listening after a connection */
 	bool retries;		/* --retry-for means broken transfers, too */
+	bool probes;		/* operands are not one address */
+	bool inherits;		/* --activate: there is no address */
 	struct sock *listener;	/* NULL: not listening */
+	struct access_list *access;	/* who may connect; NULL: everybody */
+	struct proxy *proxy;	/* to connect through; NULL: none */
 	enum sk_mode mode;
 	int64_t deadline_ns;			/* of the run */
 	struct addr addr;
@@ -54,8 +60,28 @@ enum sk_result session_establish(struct session *s, struct sock **peer,
 enum sk_result session_resume(struct session *s, int64_t until_ns,
     struct sock **peer, struct err *e);
 
-/* Stop listening. */
+/* Print an error that does not end the run; *e is empty afterwards. */
+void session_tell(struct err *e);
+
+/* Stop listening; and free what the session holds. */
 void session_end(struct session *s);
+void session_free(struct session *s);
+
+/*
+ * As many descriptors as we may have from now on. Returns how many there were;
+ * 0: unknown.
+ */
+uint64_t session_raise_descriptors(void);
+
+/* A proxy's URL, with HAUL_PROXY_AUTH; NULL with *e filled. */
+struct proxy *session_proxy(const struct session *s, const char *url,
+    struct err *e);
+
+/* --limit; 0: any rate. For every connection from now on. */
+void session_set_rate(struct session *s, uint64_t rate);
+
+/* Every address of the machine, and no list of who may come. */
+bool session_is_open_to_all(const struct session *s);
 
 /* Listen and tell so. */
 enum sk_result session_listen(struct session *s, struct sock **listener,
@@ -71,6 +97,9 @@ enum sk_result session_await_datagram(struct session *s,
  */
 enum sk_result session_relay(struct session *s, struct relay_config *config,
     struct sock *in, struct sock *out, struct sock **peer, struct err *e);
+
+/* HAUL_NO_ZEROCOPY: nothing is to be moved inside the kernel. */
+bool session_no_move(void);
 
 /* The unit for --datagram, with in as the input. */
 enum pump_unit session_unit(enum datagram_unit unit, const struct sock *in);

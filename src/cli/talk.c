@@ -18,7 +18,17 @@ talk_check(const struct opt_command *cmd, const struct relay_options *o,
 		    "--datagram need standard input");
 	if (o->datagram != DATAGRAM_DEFAULT && !common->address.udp)
 		return opt_usage(cmd, e, "--datagram needs --udp");
+	if (o->telnet && common->address.udp)
+		return opt_usage(cmd, e, "--telnet is not for datagrams");
 	return true;
+}
+
+void
+talk_configure(struct session *s, const struct relay_options *o)
+{
+	s->config.telnet = o->telnet;
+	s->config.paced = o->line_delay_ns > 0;
+	session_set_rate(s, o->rate);
 }
 
 enum sk_result
@@ -28,6 +38,7 @@ talk(struct session *s, const struct relay_options *o, struct err *e)
 		.crlf = o->crlf,
 		.hold = o->hold,
 		.send_only = o->send_only,
+		.line_delay_ns = o->line_delay_ns,
 		.linger_ns = o->linger_ns,
 	};
 	struct sock *in = NULL, *out = NULL, *peer = NULL;

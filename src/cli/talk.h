@@ -11,6 +11,9 @@
 enum sk_result talk(struct session *s, const struct relay_options *options,
     struct err *e);
 
+/* What the relay options ask of every connection of s. */
+void talk_configure(struct session *s, const struct relay_options *options);
+
 /* Check the relay options against each other and against the others. */
 bool talk_check(const struct opt_command *cmd,
     const struct relay_options *options, const struct common_options *common,

@@ -119,9 +119,6 @@ static bool
 goes_on(struct transfers *t, enum sk_result r, uint64_t served,
     struct err *e)
 {
-	char text[ERR_WHO_MAX + ERR_TEXT_MAX + 128];
-	const struct err *p;
-
 	if (!t->keeps_open || r == SK_INTERRUPTED ||
 	    clock_now_ns() >= t->session->deadline_ns)
 		return false;
@@ -129,10 +126,7 @@ goes_on(struct transfers *t, enum sk_result r, uint64_t served,
 		return false;
 	if (r == SK_ERROR && t->first_code == ERR_NONE)
 		t->first_code = e->code;
-	for (p = r == SK_ERROR ? e : NULL; p != NULL; p = p->next)
-		if (!p->quiet)
-			log_error("%s", err_format(p, text, sizeof(text)));
-	err_clear(e);
+	session_tell(e);
 	return true;
 }
 

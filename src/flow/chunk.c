@@ -21,7 +21,7 @@ chunks_add(struct chunks *q, const void *data, size_t len,
 	else
 		q->first = c;
 	q->last = c;
-	q->bytes += len;
+	q->bytes += sizeof(*c) + len;
 	return c;
 }
 
@@ -33,7 +33,7 @@ drop_first(struct chunks *q)
 	q->first = c->next;
 	if (q->first == NULL)
 		q->last = NULL;
-	q->bytes -= c->len;
+	q->bytes -= sizeof(*c) + c->len;
 	free(c);
 }
 

@@ -19,7 +19,7 @@ struct chunk {
 /* Chunks in their order; all zero is empty. */
 struct chunks {
 	struct chunk *first, *last;
-	size_t bytes;
+	size_t bytes;		/* of memory */
 };
 
 /* A copy of len bytes at the end; NULL without memory. */

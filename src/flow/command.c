@@ -12,6 +12,7 @@ enum {
 	DROP_LIMIT_MS = 5000,
 	DROP_BUFFER = 16 * 1024,
 	DROP_TURN = 64,
+	HALF_CLOSE = 1,		/* counts as a byte of the answer */
 	/* A command whose connection has gone: until SIGTERM, and after it. */
 	PATIENCE_MS = 1000,
 };
@@ -79,7 +80,7 @@ patience_ns(struct command *c)
 	long left = sock_unacknowledged(c->client.peer);
 	int64_t last;
 
-	if (left < c->left)
+	if (left < c->left && c->left > HALF_CLOSE)
 		c->taken_ns = clock_now_ns();
 	c->left = left;
 	last = c->heard_ns > c->taken_ns ? c->heard_ns : c->taken_ns;

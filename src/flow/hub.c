@@ -96,11 +96,12 @@ hub_made_room(struct hub *h)
 {
 	struct hub_client *c;
 
+	if (h->backlog.bytes > HUB_BOUND / 2)
+		return;
 	if (h->source_waits)
 		stage_wake(&h->source_stage, 0);
 	h->source_waits = false;
-	if (!h->clients_wait || h->backlog.bytes > HUB_BOUND / 2 ||
-	    h->output.bytes > HUB_BOUND / 2)
+	if (!h->clients_wait || h->output.bytes > HUB_BOUND / 2)
 		return;
 	h->clients_wait = false;
 	for (c = h->clients; c != NULL; c = c->next)
@@ -376,6 +377,12 @@ judge_client(struct hub *h, struct hub_client *c, int64_t *wake,
 {
 	struct leg *in = &c->client.legs[IN], *out = &c->client.legs[OUT];
 
+	/* Whoever has said all it had to, and does not listen, has left. */
+	if (out->state == LEG_FAILED && in->state != LEG_RUNNING) {
+		leg_take_error(out, e);
+		e->quiet = in->state == LEG_ENDED && e->code == ERR_BROKEN;
+		return VERDICT_FAIL;
+	}
 	if (c->gone) {
 		err_set(e, ERR_BROKEN, 0, c->client.name,
 		    "dropped: it does not read, and others wait");
@@ -383,11 +390,6 @@ judge_client(struct hub *h, struct hub_client *c, int64_t *wake,
 	}
 	if (in->state == LEG_FAILED) {
 		leg_take_error(in, e);
-		return VERDICT_FAIL;
-	}
-	/* What has come is delivered before a break is told. */
-	if (out->state == LEG_FAILED && in->state != LEG_RUNNING) {
-		leg_take_error(out, e);
 		return VERDICT_FAIL;
 	}
 	if (is_over(out) && (is_over(in) || h->config->send_only))

@@ -46,7 +46,7 @@ step_source(struct leg *leg, struct err *e)
 	const char *data;
 	enum sk_result r;
 	size_t len;
-	bool ok;
+	bool ok, nobody;
 
 	if (delay > 0 && (now = clock_now_ns()) < h->not_before_ns)
 		return leg_sleep(leg, h->not_before_ns);
@@ -58,8 +58,13 @@ step_source(struct leg *leg, struct err *e)
 	if (r != SK_OK)
 		return r;
 	lock(h);
+	nobody = h->count == 0;
 	ok = hub_publish(h, NULL, data, len);
+	h->source_waits = nobody;
 	unlock(h);
+	/* They left meanwhile: it is kept for the next one. */
+	if (nobody)
+		return leg_sleep(leg, CLOCK_NEVER);
 	if (!ok) {
 		err_no_memory(e);
 		return SK_ERROR;

@@ -14,6 +14,7 @@
 
 enum {
 	AT_ONCE_MAX = 4000,
+	FIRST = 32,		/* in non-blocking mode */
 	SPARE = 24,		/* descriptors for everything else */
 	ADDRESSES_MAX = 32,	/* that one connection tries at a time */
 	RUN_FDS = 8,		/* of a run in blocking mode */
@@ -104,9 +105,8 @@ descriptors(const struct probe *p)
 	}
 	if (most > ADDRESSES_MAX)
 		most = ADDRESSES_MAX;
-	/* The look-up of a proxy's name, or of a source, takes two more. */
-	if (p->config->sock->proxy != NULL ||
-	    p->config->sock->source_host != NULL)
+	/* The look-up of a source takes two more. */
+	if (p->config->sock->source_host != NULL)
 		most += 2;
 	return most + (p->config->mode == SK_BLOCKING ? RUN_FDS : 0);
 }
@@ -165,8 +165,10 @@ probe_go_on(struct probe *p)
 static bool
 start_probers(struct probe *p, struct err *e)
 {
-	size_t n = p->config->mode == SK_NONBLOCKING ? 1 : p->most;
+	size_t n = p->most;
 
+	if (p->config->mode == SK_NONBLOCKING && n > FIRST)
+		n = FIRST;
 	while (p->started < n && !all_claimed(p))
 		if (!prober_start(&p->probers[p->started], p, e)) {
 			if (p->started == 0)
@@ -282,8 +284,7 @@ set_up_host(struct probe_host *h, const struct probe_target *target,
 	h->target = target;
 	h->results = *results;
 	h->count = target->ports.count > 0 ? target->ports.count : 1;
-	h->direct = target->addr.kind != ADDR_INET ||
-	    h->probe->config->sock->proxy != NULL;
+	h->direct = target->addr.kind != ADDR_INET;
 	if (target->addr.kind == ADDR_INET)
 		(void)snprintf(h->name, sizeof(h->name), "%s",
 		    target->addr.host);

@@ -52,6 +52,7 @@ struct probe_config {
 	const struct sock_config *sock;	/* of each connection */
 	bool until_closed;	/* closed ports are what is wanted */
 	int64_t try_ns;		/* of one try, the look-up included */
+	const char *try_option;	/* that said so, for messages */
 	int64_t retry_ns;	/* try again for so long; -1: no */
 	int64_t hold_ns;	/* 0: none */
 	const char *expect;

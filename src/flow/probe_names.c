@@ -21,8 +21,9 @@ conclude(struct probe_host *h, enum sk_result r, struct err *e)
 		return r;
 	h->failed = r == SK_TIMEOUT ? PROBE_SILENT : PROBE_NAMELESS;
 	if (r == SK_TIMEOUT)
-		err_set(&h->why, ERR_TIMEOUT, 0, who, "not looked up within "
-		    "--connect-timeout (%s)",
+		err_set(&h->why, ERR_TIMEOUT, 0, who,
+		    "not looked up within %s (%s)",
+		    h->probe->config->try_option,
 		    probe_duration(h->probe->config->try_ns, within));
 	else
 		err_set(&h->why, e->code, e->sys, who, "%s", e->text);

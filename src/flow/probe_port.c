@@ -80,7 +80,7 @@ note_silence(const struct prober *pr, struct err *e)
 		what = c->expect_len > 0 ? "has not sent what is expected" :
 		    "no answer";
 	err_set(e, ERR_TIMEOUT, 0, sock_name(pr->sock),
-	    "%s within --connect-timeout (%s)", what,
+	    "%s within %s (%s)", what, c->try_option,
 	    probe_duration(c->try_ns, within));
 }
 
@@ -272,6 +272,7 @@ open_sock(const struct prober *pr, struct err *e)
 	struct addr a = h->target->addr;
 
 	config.mode = c->mode;
+	config.brief = h->count > 1;
 	if (pr->result->port > 0)
 		(void)snprintf(a.port, sizeof(a.port), "%u",
 		    (unsigned)pr->result->port);

@@ -459,10 +459,10 @@ run_server(struct server *s, void (*begun)(void *, struct server *),
 {
 	enum sk_result r;
 
-	if (!runner_add(s->runner, &s->run, e))
-		return SK_ERROR;
 	if (begun != NULL)
 		begun(s->context, s);
+	if (!runner_add(s->runner, &s->run, e))
+		return SK_ERROR;
 	r = runner_wait(s->runner, s->config->deadline_ns, e);
 	if (r == SK_INTERRUPTED)
 		signal_all(s, intr_signal());

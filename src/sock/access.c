@@ -79,17 +79,19 @@ static bool
 add_host(struct access_list *l, bool allow, const char *name, struct err *e)
 {
 	void *hosts = l->hosts;
-	char *copy;
+	struct host *host;
 
 	if (!grow(&hosts, l->host_count, &l->host_size, sizeof(*l->hosts), e))
 		return false;
 	l->hosts = hosts;
-	copy = strdup(name);
-	if (copy == NULL) {
+	host = &l->hosts[l->host_count];
+	host->allow = allow;
+	host->name = strdup(name);
+	if (host->name == NULL) {
 		err_no_memory(e);
 		return false;
 	}
-	l->hosts[l->host_count++] = (struct host){ allow, copy };
+	l->host_count++;
 	return true;
 }
 

@@ -31,6 +31,7 @@ struct dial {
 	size_t live_count;
 	int64_t next_start_ns;
 	struct err failed;			/* a reason for each address */
+	bool brief;				/* ...or that of the last one */
 };
 
 static bool take_known(struct sock *, struct err *);
@@ -94,6 +95,7 @@ dial_start(struct sock *s, struct err *e)
 		return SK_ERROR;
 	}
 	s->priv = d;
+	d->brief = s->config->brief;
 	s->tr = &transport_dial;
 	if (s->config->known == NULL) {
 		d->target = resolve_start(&s->origin->addr, s->config, false,
@@ -158,8 +160,9 @@ take_known(struct sock *s, struct err *e)
 }
 
 static enum sk_result
-resolve_all(struct dial *d, struct err *e)
+resolve_all(struct sock *s, struct err *e)
 {
+	struct dial *d = s->priv;
 	enum sk_result r;
 
 	if (d->source != NULL) {
@@ -168,6 +171,7 @@ resolve_all(struct dial *d, struct err *e)
 			return r;
 		resolve_free(d->source);
 		d->source = NULL;
+		s->generation = sock_next_generation();
 	}
 	if (d->target != NULL) {
 		r = resolve_try(d->target, &d->addrs, e);
@@ -175,6 +179,7 @@ resolve_all(struct dial *d, struct err *e)
 			return r;
 		resolve_free(d->target);
 		d->target = NULL;
+		s->generation = sock_next_generation();
 		interleave(&d->addrs);
 	}
 	return SK_OK;
@@ -186,6 +191,11 @@ note_failure(struct dial *d, size_t index, int sys, const char *phase)
 	char name[ADDR_NAME_MAX];
 	struct err e = { 0 };
 
+	if (d->brief) {
+		d->failed.code = ERR_CONNECT;
+		d->failed.sys = sys;
+		return;
+	}
 	sock_format(&d->addrs.v[index], name, sizeof(name));
 	err_set(&e, ERR_CONNECT, sys, name, "%s", phase);
 	err_append(&d->failed, &e);
@@ -375,6 +385,7 @@ check_attempts(struct sock *s)
 			continue;
 		done = d->live[i];
 		d->live[i] = d->live[--d->live_count];
+		s->generation = sock_next_generation();
 		if (settle(s, done.index, done.fd,
 		    sock_take_error(done.fd)) == CONNECTED)
 			return true;
@@ -390,7 +401,7 @@ dial_try(struct sock *s, struct err *e)
 	enum outcome o = UNDER_WAY;
 	enum sk_result r;
 
-	r = resolve_all(d, e);
+	r = resolve_all(s, e);
 	if (r != SK_OK)
 		return r;
 	if (check_attempts(s))

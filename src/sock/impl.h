@@ -157,6 +157,13 @@ extern const struct transport transport_announced, transport_announce,
 /* s, whose transport is telnet now, gets what it needs; telnet.c. */
 void telnet_begin(struct sock *s);
 
+/*
+ * What s is for: origin, of which s is a user from now on, and the pace that it
+ * asks for. False with *e filled without memory.
+ */
+bool sock_set_origin(struct sock *s, struct sk_origin *origin,
+    struct err *e);
+
 /* s is called name from now on; as before if there is no memory. */
 void sock_set_name(struct sock *s, const char *name);
 

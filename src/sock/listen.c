@@ -275,9 +275,10 @@ make_client(struct sock *s, int fd, const struct sk_addr *peer,
 
 	if (c == NULL)
 		return SK_ERROR;
-	c->origin = s->origin;
-	c->config = s->config;
-	atomic_fetch_add(&s->origin->users, 1);
+	if (!sock_set_origin(c, s->origin, e)) {
+		sock_abort(&c);
+		return SK_ERROR;
+	}
 	sock_become(c, tr, fd);
 	if (c->kind == KIND_TCP)
 		sock_set_nodelay(fd);

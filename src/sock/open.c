@@ -65,7 +65,7 @@ sock_new(const struct addr *a, const struct sock_config *config,
 		err_no_memory(e);
 		return NULL;
 	}
-	atomic_init(&origin->users, 1);
+	atomic_init(&origin->users, 0);
 	origin->addr = *a;
 	origin->config = *config;
 	s = sock_make(&transport_new, -1, config->mode, addr_name(a, name),
@@ -74,9 +74,19 @@ sock_new(const struct addr *a, const struct sock_config *config,
 		free(origin);
 		return NULL;
 	}
+	if (!sock_set_origin(s, origin, e))
+		sock_abort(&s);
+	return s;
+}
+
+bool
+sock_set_origin(struct sock *s, struct sk_origin *origin, struct err *e)
+{
 	s->origin = origin;
 	s->config = &origin->config;
-	return s;
+	atomic_fetch_add(&origin->users, 1);
+	return !origin->config.paced ||
+	    sock_set_pace(s, origin->config.rate, e);
 }
 
 bool

@@ -35,8 +35,8 @@ base64(const char *text, char *out)
 			group = group << 8 |
 			    (k < n ? (unsigned char)text[i + k] : 0);
 		for (k = 0; k < 4; k++)
-			*out++ = k > n ? '=' :
-			    digits[group >> (18 - 6 * k) & 63];
+			*out++ = (char)(k > n ? '=' :
+			    digits[group >> (18 - 6 * k) & 63]);
 	}
 	*out = '\0';
 }
@@ -184,7 +184,7 @@ http_next(struct proxy_talk *t)
 	if (t->in_len == sizeof(t->in)) {
 		if (t->phase == PHASE_STATUS)
 			return nonsense(t);
-		/* Of a field only the end matters, and that it is no empty line. */
+		/* Of a field its end matters, and that it is not empty. */
 		t->in[1] = t->in[t->in_len - 1];
 		t->in_len = 2;
 	}

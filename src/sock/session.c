@@ -65,9 +65,10 @@ session_make(struct sock *s, struct sessions *all, struct sock **client,
 	session_append(p, all->pending);
 	all->pending = NULL;
 	c->priv = p;
-	c->origin = s->origin;
-	c->config = s->config;
-	atomic_fetch_add(&s->origin->users, 1);
+	if (!sock_set_origin(c, s->origin, e)) {
+		sock_abort(&c);
+		return SK_ERROR;
+	}
 	c->family = all->bound[p->route.index].u.sa.sa_family;
 	if (peer->len > 0)
 		sock_name_peer(c, peer);

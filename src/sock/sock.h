@@ -71,10 +71,13 @@ struct sock_config {
 	const char *source_port;	/* a number; NULL: any */
 	const struct proxy *proxy;	/* connecting: NULL: directly */
 	const struct sk_addrs *known;	/* connecting: looked up already */
+	bool brief;			/* connecting: no words for a failure */
 	enum announce announce;		/* connecting: a PROXY header first */
 	bool announced;			/* listening: clients send one */
 	bool telnet;			/* refuse what telnet negotiates */
 	bool sessions;			/* datagrams: each peer is a client */
+	bool paced;			/* connections have a pace... */
+	uint64_t rate;			/* ...of so many bytes a second; 0: any */
 	int backlog;			/* listening: 0: SOMAXCONN */
 	int socket_mode;		/* of a UNIX path; -1: by the umask */
 };

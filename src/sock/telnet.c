@@ -50,7 +50,7 @@ struct telnet {
 	unsigned char verb;		/* DO and its like */
 	bool shut;			/* nothing can be sent any more */
 	bool failed;			/* sending answers has */
-	unsigned char queued;		/* bytes in queue, which are sent next */
+	unsigned char queued;		/* bytes in queue, to be sent next */
 	unsigned char queue[QUEUE_MAX];
 	struct options will, does;	/* WILL, DO that stand */
 	struct options dont, wont;	/* answers to them, to be queued */

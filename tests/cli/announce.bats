@@ -1,0 +1,135 @@
+#!/usr/bin/env bats
+# The PROXY protocol: announcing us, and being told of clients.
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
+
+load lib/common
+load lib/proxies
+
+# seen_by VERSION REGEX: the server on $port says so of a client of ours.
+seen_by() {
+	printf 'GET / HTTP/1.0\r\n\r\n' >request
+	try haul connect --proxy-protocol "$1" -s 127.0.0.7 127.0.0.1 \
+		"$port" <request
+	is 0
+	says err
+	has out "$2"
+}
+
+@test "haproxy sees us as we announce ourselves" {
+	need haproxy
+	up haproxy haproxy_accept
+	for version in v1 v2; do
+		seen_by "$version" \
+			"^127\.0\.0\.7 [0-9]+ 127\.0\.0\.1 $port\$"
+	done
+}
+
+@test "nginx sees us as we announce ourselves" {
+	need nginx
+	up nginx nginx_accept
+	for version in v1 v2; do
+		seen_by "$version" '^127\.0\.0\.7 [0-9]+$'
+	done
+}
+
+@test "clients behind haproxy are called by what it announces" {
+	need haproxy
+	for option in send-proxy send-proxy-v2; do
+		data 300000 in
+		serve listener haul listen -v --accept-proxy-protocol \
+			127.0.0.1 0 <in >got
+		up haproxy haproxy_send "$option" "$port"
+		try -r haul connect -s 127.0.0.7 127.0.0.1 "$port" <in >out
+		is 0
+		await_all listener
+		has listener.err '127\.0\.0\.7 port [0-9]+'
+		same got in
+		same out in
+		kill -KILL "${PID[haproxy]}"
+	done
+}
+
+@test "a header is taken to its last byte and no further" {
+	for line in 'TCP4 192.0.2.7 198.51.100.9 4321 80' \
+		'TCP6 2001:db8::7 2001:db8::9 4321 80' 'UNKNOWN whatever'; do
+		serve listener haul listen -v --accept-proxy-protocol \
+			127.0.0.1 0 </dev/null >got
+		serve_port=$port
+		start peer stream "connect:127.0.0.1:$serve_port" \
+			text="PROXY $line\\r\\nhello\\r\\n" shut recv-eof
+		await_all peer listener
+		says got $'hello\r'
+		case $line in
+		TCP4*) has listener.err '192\.0\.2\.7 port 4321' ;;
+		TCP6*) has listener.err '2001:db8::7 port 4321' ;;
+		*) has listener.err '127\.0\.0\.1 port [0-9]+' ;;
+		esac
+	done
+}
+
+@test "the command is told the announced ends" {
+	serve listener haul listen --accept-proxy-protocol 127.0.0.1 0 -- \
+		/bin/sh -c 'echo $HAUL_PEER_HOST $HAUL_PEER_PORT \
+			$HAUL_LOCAL_HOST $TCPREMOTEIP $TCPREMOTEPORT'
+	start peer stream -o heard "connect:127.0.0.1:$port" \
+		text='PROXY TCP4 192.0.2.7 198.51.100.9 4321 80\r\n' recv-eof
+	await_all peer listener
+	says heard "192.0.2.7 4321 198.51.100.9 192.0.2.7 4321"
+}
+
+@test "no header, half a header: status 7, and not a byte of it" {
+	for text in 'hello, world, how are you?' 'PROXY TCP4 1.2.3.4\r\nhello' \
+		'PROXY TCP4 01.2.3.4 1.2.3.4 1 1\r\nhello' 'PROXY TCP4 1.2.'; do
+		serve listener haul listen --accept-proxy-protocol \
+			--accept-timeout 10s 127.0.0.1 0 </dev/null >got
+		start peer stream "connect:127.0.0.1:$port" text="$text" shut \
+			recv-any
+		await listener
+		is 7 listener.err
+		one_line listener.err
+		has listener.err \
+			'127\.0\.0\.1 port [0-9]+: no PROXY header'
+		says got
+		await peer
+	done
+}
+
+@test "a client that says nothing has until the deadline" {
+	serve listener haul listen --accept-proxy-protocol \
+		--accept-timeout 500ms 127.0.0.1 0 </dev/null >got
+	start peer stream "connect:127.0.0.1:$port" text='PROXY ' recv-any
+	await listener 5
+	is 6 listener.err
+	one_line listener.err
+	await peer
+}
+
+@test "-k: a client without a header is reported, the others are served" {
+	serve listener haul listen -k --count 2 --accept-proxy-protocol \
+		127.0.0.1 0 </dev/null >got
+	start bad stream "connect:127.0.0.1:$port" \
+		text='GET / HTTP/1.0\r\n\r\n' recv-any
+	await bad
+	start good stream "connect:127.0.0.1:$port" \
+		text='PROXY TCP4 192.0.2.7 198.51.100.9 4321 80\r\nhello\n' \
+		shut recv-eof
+	await_all good
+	has listener.err 'no PROXY header'
+	await_text got '^hello$'
+	says got hello
+}
+
+@test "access lists look at the announced client" {
+	serve listener haul listen -k --allow 192.0.2.0/24 \
+		--accept-proxy-protocol 127.0.0.1 0 </dev/null >got
+	start denied stream -o denied.heard "connect:127.0.0.1:$port" \
+		text='PROXY TCP4 198.51.100.7 198.51.100.9 4321 80\r\nbad\n' \
+		recv-any
+	await denied
+	start allowed stream "connect:127.0.0.1:$port" \
+		text='PROXY TCP4 192.0.2.7 198.51.100.9 4321 80\r\ngood\n' \
+		shut recv-eof
+	await_all allowed
+	await_text got '^good$'
+	says got good
+}

@@ -1,48 +1,46 @@
 #include "base/latch.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <stdint.h>
 #include <unistd.h>
+
+#include "base/latch_impl.h"
 
 bool
 latch_open(struct latch *l, struct err *e)
 {
-	int fds[2];
-
-	if (pipe(fds) != 0) {
-		err_set(e, ERR_LOCAL, errno, "", "cannot make a pipe");
+	if (!latch_make(&l->fd, &l->write_fd)) {
+		err_set(e, ERR_LOCAL, errno, "", "cannot make a latch");
 		return false;
 	}
-	(void)fcntl(fds[0], F_SETFD, FD_CLOEXEC);
-	(void)fcntl(fds[1], F_SETFD, FD_CLOEXEC);
 	atomic_init(&l->set, false);
-	l->fd = fds[0];
-	l->write_fd = fds[1];
 	return true;
 }
 
 void
 latch_set(struct latch *l)
 {
+	static const uint64_t one = 1;
+
 	if (atomic_exchange(&l->set, true))
 		return;
-	/* One byte into an empty pipe: it cannot block. */
-	while (write(l->write_fd, "", 1) < 0 && errno == EINTR)
+	/* Into an empty pipe or counter: it cannot block. */
+	while (write(l->write_fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		continue;
 }
 
 void
 latch_reset(struct latch *l)
 {
-	char byte;
+	uint64_t one;
 
 	if (!latch_is_set(l))
 		return;
 	/*
-	 * The byte first. A set between the two finds the flag set and leaves
+	 * The number first. A set between the two finds the flag set and leaves
 	 * it at that: the caller looks at what there is afterwards.
 	 */
-	while (read(l->fd, &byte, 1) < 0 && errno == EINTR)
+	while (read(l->fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		continue;
 	atomic_store(&l->set, false);
 }
@@ -56,9 +54,9 @@ latch_is_set(const struct latch *l)
 void
 latch_close(struct latch *l)
 {
-	if (l->fd != -1) {
+	if (l->fd != -1)
 		(void)close(l->fd);
+	if (l->write_fd != l->fd)
 		(void)close(l->write_fd);
-	}
 	l->fd = l->write_fd = -1;
 }

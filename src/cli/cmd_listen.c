@@ -24,7 +24,8 @@ static const struct opt_group groups[] = {
 
 static const char *const synopsis[] = {
 	"[OPTION]... [HOST] PORT [-- COMMAND [ARG]...]",
-	"[OPTION]... HOST:PORT|[IPV6]:PORT|unix:PATH|vsock:CID:PORT [-- ...]",
+	"[OPTION]... HOST:PORT|[IPV6]:PORT|unix:PATH|vsock:CID:PORT",
+	"--activate [OPTION]...",
 	NULL,
 };
 

@@ -169,7 +169,7 @@ session_listen(struct session *s, struct sock **listener, struct err *e)
 	return r;
 }
 
-/* What comes before the data: a PROXY header, and whether it may come at all. */
+/* What comes before the data: a PROXY header, and whether it may come. */
 static enum sk_result
 admit(struct session *s, struct sock **peer, struct err *e)
 {

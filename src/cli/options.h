@@ -98,7 +98,8 @@ enum {
 
 extern const struct opt address_opts[ADDRESS_OPTS], mode_opts[MODE_OPTS],
     time_opts[TIME_OPTS], dial_opts[DIAL_OPTS], bind_opts[BIND_OPTS],
-    relay_opts[RELAY_OPTS], probe_opts[PROBE_OPTS], transfer_opts[TRANSFER_OPTS],
+    relay_opts[RELAY_OPTS], probe_opts[PROBE_OPTS],
+    transfer_opts[TRANSFER_OPTS],
     output_opts[OUTPUT_OPTS];
 
 /* The groups that end every table, of a struct with a member common. */

@@ -1,38 +1,11 @@
-/* The hub: what is kept for whom, and its clients. */
+/* The hub: what is kept for whom. */
 #include "flow/hub_impl.h"
 
 #include <stdlib.h>
 
 #include "base/clock.h"
 
-enum {
-	IN,
-	OUT,
-	SENDS = 16,		/* in one turn */
-	SECOND_MS = 1000,	/* in which a slow client has to take the bound */
-	VANISHED_SEC = 30,	/* who has ended and says nothing is asked */
-};
-
-/* What the out leg of a client is at. */
-enum out_phase {
-	GIVING,
-	SHUTTING,
-	SETTLING,
-};
-
-/* The backlog. */
-
-static void
-lock(struct hub *h)
-{
-	(void)pthread_mutex_lock(&h->lock);
-}
-
-static void
-unlock(struct hub *h)
-{
-	(void)pthread_mutex_unlock(&h->lock);
-}
+enum { SECOND_MS = 1000 };	/* in which a slow client takes the bound */
 
 bool
 hub_publish(struct hub *h, const struct hub_client *origin,
@@ -53,7 +26,7 @@ hub_publish(struct hub *h, const struct hub_client *origin,
 		if (c != origin && c->at == NULL) {
 			c->at = chunk;
 			c->offset = 0;
-			stage_wake(&c->client.stage, OUT);
+			stage_wake(&c->client.stage, HUB_OUT);
 		}
 	return true;
 }
@@ -105,7 +78,7 @@ hub_made_room(struct hub *h)
 		return;
 	h->clients_wait = false;
 	for (c = h->clients; c != NULL; c = c->next)
-		stage_wake(&c->client.stage, IN);
+		stage_wake(&c->client.stage, HUB_IN);
 }
 
 void
@@ -115,12 +88,11 @@ hub_end_input(struct hub *h)
 
 	h->input_ended_ns = clock_now_ns();
 	for (c = h->clients; c != NULL; c = c->next)
-		stage_wake(&c->client.stage, OUT);
+		stage_wake(&c->client.stage, HUB_OUT);
 }
 
-/* A client has had a chunk, or will not have it. */
-static void
-advance(struct hub *h, struct hub_client *c)
+void
+hub_advance(struct hub *h, struct hub_client *c)
 {
 	struct chunk *done = c->at;
 
@@ -130,10 +102,10 @@ advance(struct hub *h, struct hub_client *c)
 	hub_made_room(h);
 }
 
-static void
-link_client(struct hub *h, struct hub_client *c)
+void
+hub_link(struct hub *h, struct hub_client *c)
 {
-	lock(h);
+	hub_lock(h);
 	c->next = h->clients;
 	if (c->next != NULL)
 		c->next->previous = c;
@@ -141,16 +113,16 @@ link_client(struct hub *h, struct hub_client *c)
 	h->count++;
 	c->linked = true;
 	hub_made_room(h);
-	unlock(h);
+	hub_unlock(h);
 }
 
-static void
-unlink_client(struct hub *h, struct hub_client *c)
+void
+hub_unlink(struct hub *h, struct hub_client *c)
 {
-	lock(h);
+	hub_lock(h);
 	if (c->linked) {
 		while (c->at != NULL)
-			advance(h, c);
+			hub_advance(h, c);
 		if (c->previous != NULL)
 			c->previous->next = c->next;
 		else
@@ -161,381 +133,8 @@ unlink_client(struct hub *h, struct hub_client *c)
 		c->linked = false;
 		hub_made_room(h);
 	}
-	unlock(h);
+	hub_unlock(h);
 }
-
-/* From a client. */
-
-static void
-touch(struct hub_client *c)
-{
-	atomic_store(&c->moved_ns, clock_now_ns());
-}
-
-/* Whether there is room for what a client may say; or the leg sleeps. */
-static bool
-may_say(struct hub *h, struct hub_client *c)
-{
-	bool room = true;
-
-	lock(h);
-	if (h->config->broker)
-		room = hub_has_room(h);
-	else if (h->out != NULL)
-		room = h->output.bytes < HUB_BOUND;
-	if (!room) {
-		h->clients_wait = true;
-		(void)leg_sleep(&c->client.legs[IN], clock_now_ns() +
-		    HUB_LOOK_MS * CLOCK_MS);
-	}
-	unlock(h);
-	return room;
-}
-
-/* What a client has said. */
-static enum sk_result
-hear(struct hub *h, struct hub_client *c, const char *data, size_t len,
-    struct err *e)
-{
-	bool ok = true;
-
-	c->said = true;
-	touch(c);
-	lock(h);
-	if (h->config->broker)
-		ok = hub_publish(h, c, data, len);
-	else if (h->out != NULL && len > 0) {
-		ok = chunks_add(&h->output, data, len, NULL, 1) != NULL;
-		stage_wake(&h->sink_stage, 0);
-	}
-	unlock(h);
-	if (!ok)
-		err_no_memory(e);
-	return ok ? SK_OK : SK_ERROR;
-}
-
-/*
- * The peer has ended its direction. Whether it is still there to listen cannot
- * be seen from here, so it is asked once in a while.
- */
-static void
-peer_ended(struct hub *h, struct hub_client *c)
-{
-	touch(c);
-	sock_set_patience(c->client.peer, VANISHED_SEC * CLOCK_SEC, 0);
-	lock(h);
-	c->ended = true;
-	unlock(h);
-}
-
-static enum sk_result
-step_in(struct leg *leg, struct err *e)
-{
-	struct hub_client *c = leg->owner;
-	struct hub *h = c->client.context;
-	char *buf = h->config->mode == SK_BLOCKING ? c->buf : h->scratch;
-	enum sk_result r;
-	size_t got;
-
-	if (!may_say(h, c))
-		return SK_WANT_READ;
-	leg->waits = c->client.peer;
-	leg->side = SK_IN;
-	r = sock_recv(c->client.peer, buf, HUB_READ, &got, e);
-	if (r == SK_OK)
-		return hear(h, c, buf, got, e);
-	if (r == SK_EOF)
-		peer_ended(h, c);
-	return r;
-}
-
-/* To a client. */
-
-/* One send; SK_EOF: there is nothing more. */
-static enum sk_result
-give(struct hub *h, struct hub_client *c, struct err *e)
-{
-	struct leg *leg = &c->client.legs[OUT];
-	struct chunk *chunk;
-	enum sk_result r;
-	size_t put;
-	bool ended;
-
-	lock(h);
-	chunk = c->at;
-	ended = h->input_ended_ns != 0;
-	unlock(h);
-	if (chunk == NULL)
-		return ended ? SK_EOF : leg_sleep(leg, CLOCK_NEVER);
-	leg->waits = c->client.peer;
-	leg->side = SK_OUT;
-	r = sock_send(c->client.peer, chunk->data + c->offset,
-	    chunk->len - c->offset, &put, e);
-	if (r != SK_OK)
-		return r;
-	touch(c);
-	lock(h);
-	c->sent += put;
-	c->offset += put;
-	if (c->offset == chunk->len)
-		advance(h, c);
-	unlock(h);
-	return SK_OK;
-}
-
-/* The same from a file of its own. */
-static enum sk_result
-give_file(struct hub_client *c, struct err *e)
-{
-	struct leg *leg = &c->client.legs[OUT];
-	enum sk_result r;
-
-	r = pump_step(c->file, HUB_BOUND, e);
-	leg->waits = c->file->waits;
-	leg->side = (unsigned char)c->file->side;
-	atomic_store(&c->moved_ns, atomic_load(&c->file->moved_ns));
-	if (r == SK_WANT_READ || r == SK_WANT_WRITE)
-		pump_rest(c->file);
-	return r;
-}
-
-static enum sk_result
-shut(struct hub *h, struct hub_client *c, struct err *e)
-{
-	enum sk_result r = SK_OK;
-
-	c->client.legs[OUT].waits = c->client.peer;
-	c->client.legs[OUT].side = SK_OUT;
-	if (c->phase == SHUTTING) {
-		if (!h->config->hold)
-			r = sock_shutdown_write(c->client.peer, e);
-		if (r != SK_OK)
-			return r;
-		c->phase = SETTLING;
-	}
-	r = sock_drain(c->client.peer, e);
-	return r == SK_OK ? SK_EOF : r;
-}
-
-static enum sk_result
-step_out(struct leg *leg, struct err *e)
-{
-	struct hub_client *c = leg->owner;
-	struct hub *h = c->client.context;
-	enum sk_result r = SK_OK;
-	int i;
-
-	if (c->file != NULL)
-		return give_file(c, e);
-	for (i = 0; i < SENDS && r == SK_OK && c->phase == GIVING; i++) {
-		r = give(h, c, e);
-		if (r == SK_EOF)
-			c->phase = SHUTTING;
-	}
-	return c->phase == GIVING ? r : shut(h, c, e);
-}
-
-/* A client from its beginning to its end. */
-
-static enum verdict
-judge_time(const struct hub *h, struct hub_client *c, int64_t *wake,
-    struct err *e)
-{
-	const struct hub_config *config = h->config;
-	int64_t now = clock_now_ns(), end;
-
-	if (config->linger_ns >= 0 && h->input_ended_ns != 0 &&
-	    c->client.legs[OUT].state == LEG_ENDED) {
-		end = clock_after_ns(h->input_ended_ns, config->linger_ns);
-		if (now >= end)
-			return VERDICT_FINISH;
-		*wake = clock_min_ns(*wake, end);
-	}
-	if (config->idle_ns < 0)
-		return VERDICT_GO_ON;
-	end = clock_after_ns(atomic_load(&c->moved_ns), config->idle_ns);
-	*wake = clock_min_ns(*wake, end);
-	if (now < end)
-		return VERDICT_GO_ON;
-	if (config->idle_ends)
-		return VERDICT_FINISH;
-	err_set(e, ERR_TIMEOUT, 0, c->client.name,
-	    "nothing moved for the --idle-timeout");
-	return VERDICT_FAIL;
-}
-
-static bool
-is_over(const struct leg *leg)
-{
-	return leg->state == LEG_ENDED || leg->state == LEG_ABSENT;
-}
-
-/* With the lock held. */
-static enum verdict
-judge_client(struct hub *h, struct hub_client *c, int64_t *wake,
-    struct err *e)
-{
-	struct leg *in = &c->client.legs[IN], *out = &c->client.legs[OUT];
-
-	/* Whoever has said all it had to, and does not listen, has left. */
-	if (out->state == LEG_FAILED && in->state != LEG_RUNNING) {
-		leg_take_error(out, e);
-		e->quiet = in->state == LEG_ENDED && e->code == ERR_BROKEN;
-		return VERDICT_FAIL;
-	}
-	if (c->gone) {
-		err_set(e, ERR_BROKEN, 0, c->client.name,
-		    "dropped: it does not read, and others wait");
-		return VERDICT_FAIL;
-	}
-	if (in->state == LEG_FAILED) {
-		leg_take_error(in, e);
-		return VERDICT_FAIL;
-	}
-	if (is_over(out) && (is_over(in) || h->config->send_only))
-		return VERDICT_FINISH;
-	if (in->state == LEG_ENDED && ((c->yields && c->at == NULL) ||
-	    (h->in != NULL && sock_is_terminal(h->in))))
-		return VERDICT_FINISH;
-	return judge_time(h, c, wake, e);
-}
-
-static enum verdict
-judge(struct stage *stage, int64_t *wake, struct err *e)
-{
-	struct hub_client *c = stage->owner;
-	struct hub *h = c->client.context;
-	enum verdict v;
-
-	lock(h);
-	v = judge_client(h, c, wake, e);
-	unlock(h);
-	return v;
-}
-
-static const struct judge hub_judge = { .judge = judge };
-
-static bool
-open_file(struct hub *h, struct hub_client *c, struct err *e)
-{
-	c->file = malloc(sizeof(*c->file));
-	c->file_sock = sock_stdin_again(h->config->mode, e);
-	if (c->file == NULL || c->file_sock == NULL) {
-		err_no_memory(e);
-		return false;
-	}
-	pump_init(c->file, c->file_sock, c->client.peer);
-	c->file->unit = h->config->unit;
-	c->file->crlf = h->config->crlf;
-	c->file->hold = h->config->hold;
-	c->file->no_move = h->config->no_move;
-	c->file->line_delay_ns = h->config->line_delay_ns;
-	c->file->size = PUMP_BUFFER_SMALL;
-	return true;
-}
-
-static struct stage *
-begin(struct client *client, struct err *e)
-{
-	struct hub_client *c = (struct hub_client *)client;
-	struct hub *h = client->context;
-	struct stage *s = &client->stage;
-
-	if (h->config->mode == SK_BLOCKING &&
-	    (c->buf = malloc(HUB_READ)) == NULL) {
-		err_no_memory(e);
-		return NULL;
-	}
-	if (h->in_is_file && !open_file(h, c, e))
-		return NULL;
-	leg_init(&client->legs[IN], c, step_in);
-	leg_init(&client->legs[OUT], c, step_out);
-	if (h->in == NULL && !h->config->broker)
-		client->legs[OUT].state = LEG_ABSENT;
-	s->owner = c;
-	s->judge = &hub_judge;
-	s->legs[IN] = &client->legs[IN];
-	s->legs[OUT] = &client->legs[OUT];
-	s->socks[0] = client->peer;
-	s->run = &client->run;
-	touch(c);
-	link_client(h, c);
-	return s;
-}
-
-static enum sk_result
-step_closing(struct leg *leg, struct err *e)
-{
-	struct hub_client *c = leg->owner;
-	enum sk_result r;
-
-	leg->waits = c->client.peer;
-	leg->side = SK_OUT;
-	r = sock_close(&c->client.peer, e);
-	if (r == SK_OK)
-		c->client.stage.socks[0] = NULL;
-	return r == SK_OK ? SK_EOF : r;
-}
-
-static struct stage *
-next(struct client *client, struct stage *ended, enum sk_result *r,
-    struct err *e)
-{
-	struct hub_client *c = (struct hub_client *)client;
-	const struct hub *h = client->context;
-
-	(void)ended;
-	(void)e;
-	unlink_client(client->context, c);
-	if (*r != SK_OK || c->closing)
-		return NULL;
-	c->closing = true;
-	stage_init_single(&client->stage, &client->legs[IN], c,
-	    step_closing);
-	client->stage.socks[0] = client->peer;
-	sock_set_deadline(client->peer, h->config->deadline_ns);
-	return &client->stage;
-}
-
-static void
-end(struct client *client)
-{
-	struct hub_client *c = (struct hub_client *)client;
-
-	unlink_client(client->context, c);
-	if (c->file != NULL)
-		pump_release(c->file);
-	free(c->file);
-	sock_abort(&c->file_sock);
-	free(c->buf);
-}
-
-/* Who has ended its direction and has had everything may go. */
-static bool
-yield(struct client *client)
-{
-	struct hub_client *c = (struct hub_client *)client;
-	struct hub *h = client->context;
-	bool yields;
-
-	lock(h);
-	yields = c->linked && c->ended && c->at == NULL && !c->yields;
-	if (yields) {
-		c->yields = true;
-		stage_news(&client->stage);
-	}
-	unlock(h);
-	return yields;
-}
-
-const struct service hub_service = {
-	.client_size = sizeof(struct hub_client),
-	.begin = begin,
-	.next = next,
-	.end = end,
-	.finish = hub_finish,
-	.yield = yield,
-};
 
 struct hub *
 hub_new(const struct hub_config *config, struct sock *in, struct sock *out,

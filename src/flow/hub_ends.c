@@ -6,18 +6,6 @@
 
 #include "base/clock.h"
 
-static void
-lock(struct hub *h)
-{
-	(void)pthread_mutex_lock(&h->lock);
-}
-
-static void
-unlock(struct hub *h)
-{
-	(void)pthread_mutex_unlock(&h->lock);
-}
-
 /* The source: waits while nobody is there to hear, or the backlog is full. */
 static bool
 may_read(struct hub *h)
@@ -25,7 +13,7 @@ may_read(struct hub *h)
 	int64_t wake_ns = CLOCK_NEVER;
 	bool room = false;
 
-	lock(h);
+	hub_lock(h);
 	if (h->count > 0) {
 		room = hub_has_room(h);
 		wake_ns = clock_now_ns() + HUB_LOOK_MS * CLOCK_MS;
@@ -34,7 +22,7 @@ may_read(struct hub *h)
 		h->source_waits = true;
 		(void)leg_sleep(&h->source_leg, wake_ns);
 	}
-	unlock(h);
+	hub_unlock(h);
 	return room;
 }
 
@@ -57,11 +45,11 @@ step_source(struct leg *leg, struct err *e)
 	leg->side = SK_IN;
 	if (r != SK_OK)
 		return r;
-	lock(h);
+	hub_lock(h);
 	nobody = h->count == 0;
 	ok = hub_publish(h, NULL, data, len);
 	h->source_waits = nobody;
-	unlock(h);
+	hub_unlock(h);
 	/* They left meanwhile: it is kept for the next one. */
 	if (nobody)
 		return leg_sleep(leg, CLOCK_NEVER);
@@ -82,9 +70,9 @@ source_over(struct run *run, enum sk_result r, struct err *e)
 
 	if (r == SK_ERROR)
 		serve_fail(h->server, e);
-	lock(h);
+	hub_lock(h);
 	hub_end_input(h);
-	unlock(h);
+	hub_unlock(h);
 }
 
 /* The sink. */
@@ -98,10 +86,10 @@ step_sink(struct leg *leg, struct err *e)
 	size_t put;
 	bool ends;
 
-	lock(h);
+	hub_lock(h);
 	c = h->output.first;
 	ends = h->output_ends;
-	unlock(h);
+	hub_unlock(h);
 	if (c == NULL && !ends)
 		return leg_sleep(leg, CLOCK_NEVER);
 	leg->waits = h->out;
@@ -123,10 +111,10 @@ step_sink(struct leg *leg, struct err *e)
 	if (h->sink_offset < c->len)
 		return SK_OK;
 	h->sink_offset = 0;
-	lock(h);
+	hub_lock(h);
 	chunks_release(&h->output, c);
 	hub_made_room(h);
-	unlock(h);
+	hub_unlock(h);
 	return SK_OK;
 }
 
@@ -193,9 +181,9 @@ hub_finish(void *hub, struct server *server)
 		serve_finish(server);
 		return;
 	}
-	lock(h);
+	hub_lock(h);
 	h->output_ends = true;
-	unlock(h);
+	hub_unlock(h);
 	stage_wake(&h->sink_stage, 0);
 }
 

@@ -62,6 +62,28 @@ struct hub {
 	bool reader_gone;
 };
 
+enum { HUB_IN, HUB_OUT };	/* the legs of a client */
+
+static inline void
+hub_lock(struct hub *h)
+{
+	(void)pthread_mutex_lock(&h->lock);
+}
+
+static inline void
+hub_unlock(struct hub *h)
+{
+	(void)pthread_mutex_unlock(&h->lock);
+}
+
+/*
+ * A client comes, and leaves. And it has had the chunk that it is at, or will
+ * not have it (with the lock held).
+ */
+void hub_link(struct hub *h, struct hub_client *c);
+void hub_unlink(struct hub *h, struct hub_client *c);
+void hub_advance(struct hub *h, struct hub_client *c);
+
 /*
  * Give bytes to everybody who is there but their origin (with the lock held).
  * False without memory.

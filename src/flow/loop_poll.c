@@ -10,7 +10,7 @@ struct loop {
 	struct pollfd *fds;
 	void **tags;
 	size_t count, size;
-	size_t *at;		/* by descriptor: its place in fds and 1, or 0 */
+	size_t *at;		/* by descriptor: its place in fds + 1, or 0 */
 	size_t at_size;
 	size_t turn;		/* where the next look at the events begins */
 };

@@ -68,7 +68,7 @@ struct pump {
 	size_t start, end;	/* what is read and not sent */
 	bool whole;		/* it is a datagram, perhaps an empty one */
 	bool last_cr;
-	bool drops;		/* the sink reads no more: the rest is dropped */
+	bool drops;		/* the sink reads no more */
 };
 
 /*

@@ -186,8 +186,8 @@ judge_time(struct relay *r, int64_t now, int64_t *wake, struct err *e)
 	if (now >= idle && r->config->idle_ends)
 		return VERDICT_FINISH;
 	if (now >= idle)
-		return relay_fail_time(r, "nothing moved for the --idle-timeout",
-		    e);
+		return relay_fail_time(r,
+		    "nothing moved for the --idle-timeout", e);
 	*wake = clock_min_ns(*wake, idle);
 	if (r->left > 0)
 		*wake = clock_min_ns(*wake, clock_after_ns(now,
@@ -284,7 +284,8 @@ judge_acknowledging(struct relay *r, int64_t now, int64_t *wake,
 	if (r->left_ns > since)
 		since = r->left_ns;
 	if (now >= since + ACKNOWLEDGE_LIMIT_MS * CLOCK_MS)
-		return relay_fail_time(r, "nothing was acknowledged for 60 s", e);
+		return relay_fail_time(r,
+		    "nothing was acknowledged for 60 s", e);
 	*wake = clock_min_ns(*wake, now + ACKNOWLEDGE_LOOK_MS * CLOCK_MS);
 	return VERDICT_GO_ON;
 }

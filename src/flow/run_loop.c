@@ -233,7 +233,8 @@ turn(struct run *r)
 		next_stage(r, SK_INTERRUPTED, &e);
 		return;
 	}
-	if (!run_goes_on(r->stage, &wake_ns, &result, &e) || !run_loop_watch(r, &e)) {
+	if (!run_goes_on(r->stage, &wake_ns, &result, &e) ||
+	    !run_loop_watch(r, &e)) {
 		next_stage(r, result, &e);
 		return;
 	}

@@ -191,7 +191,7 @@ is_name(const char *text)
 	return !ends_in_number(text);
 }
 
-/* where: the option's value, or a file and its line. */
+/* where: "", or a file and its line, which the reason begins with. */
 static bool
 add_one(struct access_list *l, bool allow, const char *text,
     const char *where, struct err *e)
@@ -207,8 +207,8 @@ add_one(struct access_list *l, bool allow, const char *text,
 		if (!add_host(l, allow, text, e))
 			return false;
 	} else {
-		err_set(e, ERR_USAGE, 0, where, "'%.*s' is no network: %s",
-		    SHOWN_MAX, text, cause);
+		err_set(e, ERR_USAGE, 0, "", "%s'%.*s' is no network: %s",
+		    where, SHOWN_MAX, text, cause);
 		return false;
 	}
 	l->allows |= allow;
@@ -241,11 +241,11 @@ add_lines(struct access_list *l, bool allow, FILE *f, const char *path,
 	bool ok = true;
 
 	while (ok && (len = getline(&line, &size, f)) != -1) {
-		(void)snprintf(where, sizeof(where), "%s line %lu", path,
+		(void)snprintf(where, sizeof(where), "%s line %lu: ", path,
 		    ++number);
 		if (strlen(line) != (size_t)len) {
-			err_set(e, ERR_USAGE, 0, where,
-			    "not text: it has a zero byte");
+			err_set(e, ERR_USAGE, 0, "",
+			    "%sit is not text", where);
 			ok = false;
 		} else if ((text = trim(line)) != NULL)
 			ok = add_one(l, allow, text, where, e);

@@ -142,6 +142,21 @@ unsigned sock_next_generation(void);
 void sock_pause(struct sock *s, enum sk_side side, int64_t wake_ns,
     bool no_fds);
 
+/*
+ * What every call is made of: sock_begin before an attempt, and sock_again
+ * after it, which is true if it is to be tried again; *r is the result if not.
+ */
+void sock_begin(struct sock *s, enum sk_side side);
+bool sock_again(struct sock *s, enum sk_side side, enum sk_result *r);
+
+/*
+ * Whether a side may go on by its pace, with up to *len bytes: what a stream
+ * may move within a slice, so that it flows instead of jumping. And what it
+ * has moved then.
+ */
+bool sock_may_go(struct sock *s, enum sk_side side, size_t *len);
+void sock_went(struct sock *s, enum sk_side side, size_t len);
+
 /* A new descriptor becomes the connection of s. */
 void sock_become(struct sock *s, const struct transport *tr, int fd);
 

@@ -72,7 +72,8 @@ listen_start(struct sock *s, struct err *e)
 	s->priv = l;
 	s->tr = s->config->datagram ? &transport_listen_datagram :
 	    &transport_listen;
-	l->resolve = resolve_start(&s->origin->addr, s->config, true, s->name, e);
+	l->resolve = resolve_start(&s->origin->addr, s->config, true, s->name,
+	    e);
 	if (l->resolve == NULL)
 		return SK_ERROR;
 	return listen_try(s, e);

@@ -24,7 +24,7 @@ struct ports {
  */
 bool ports_parse(struct ports *p, const char *list, int flags, struct err *e);
 
-/* The lowest port above one; 0: there is none. ports_next(p, 0) is the first. */
+/* The lowest port above one; 0: there is none. The first is above 0. */
 unsigned ports_next(const struct ports *p, unsigned above);
 
 /*

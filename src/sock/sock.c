@@ -11,11 +11,7 @@
 #include "base/intr.h"
 #include "sock/sys.h"
 
-enum {
-	WATCHED = 3,		/* abort, stop, nudge */
-	STALLS_MAX = 3,
-	PACE_SLICES = 50,	/* of a second */
-};
+enum { WATCHED = 3 };		/* abort, stop, nudge */
 
 void
 sock_pause(struct sock *s, enum sk_side side, int64_t wake_ns, bool no_fds)
@@ -76,9 +72,8 @@ sock_wait(struct sock *s, enum sk_side side, enum sk_result want)
 	return SK_OK;
 }
 
-/* True if the call is to be tried again; *r is its result if not. */
-static bool
-again(struct sock *s, enum sk_side side, enum sk_result *r)
+bool
+sock_again(struct sock *s, enum sk_side side, enum sk_result *r)
 {
 	if (*r != SK_WANT_READ && *r != SK_WANT_WRITE)
 		return false;
@@ -92,70 +87,10 @@ again(struct sock *s, enum sk_side side, enum sk_result *r)
 	return *r == SK_OK;
 }
 
-static void
-begin(struct sock *s, enum sk_side side)
+void
+sock_begin(struct sock *s, enum sk_side side)
 {
 	sock_pause(s, side, CLOCK_NEVER, false);
-}
-
-/*
- * Whether a side may go on by its pace, with up to *len bytes: what a stream
- * may move within a slice, so that it flows instead of jumping.
- */
-static bool
-may_go(struct sock *s, enum sk_side side, size_t *len)
-{
-	const struct sk_pace *p = s->pace;
-	uint64_t slice;
-
-	if (p == NULL)
-		return true;
-	if (clock_now_ns() < p->ready_ns[side]) {
-		sock_pause(s, side, p->ready_ns[side], true);
-		return false;
-	}
-	slice = p->rate / PACE_SLICES + 1;
-	if (p->rate > 0 && !s->tr->datagram && *len > slice)
-		*len = (size_t)slice;
-	return true;
-}
-
-/*
- * The generic cell rate algorithm, which is a token bucket of one slice: what
- * was moved takes its time from where the last one ended, so that a late wake
- * is made up for, but not a pause.
- */
-static void
-went(struct sock *s, enum sk_side side, size_t len)
-{
-	struct sk_pace *p = s->pace;
-	int64_t earliest;
-
-	if (p == NULL || p->rate == 0)
-		return;
-	earliest = clock_now_ns() - CLOCK_SEC / PACE_SLICES;
-	if (p->ready_ns[side] < earliest)
-		p->ready_ns[side] = earliest;
-	p->ready_ns[side] = clock_after_ns(p->ready_ns[side],
-	    (int64_t)((double)len * (double)CLOCK_SEC / (double)p->rate));
-}
-
-bool
-sock_set_pace(struct sock *s, uint64_t rate, struct err *e)
-{
-	if (s->pace == NULL && (s->pace = calloc(1, sizeof(*s->pace))) == NULL) {
-		err_no_memory(e);
-		return false;
-	}
-	s->pace->rate = rate;
-	return true;
-}
-
-void
-sock_delay(struct sock *s, enum sk_side side, int64_t until_ns)
-{
-	if (s->pace->ready_ns[side] < until_ns)
-		s->pace->ready_ns[side] = until_ns;
 }
 
 enum sk_result
@@ -164,10 +99,10 @@ sock_connect(struct sock *s, struct err *e)
 	enum sk_result r;
 
 	do {
-		begin(s, SK_OUT);
+		sock_begin(s, SK_OUT);
 		r = s->tr->try_connect != NULL ? s->tr->try_connect(s, e) :
 		    SK_OK;
-	} while (again(s, SK_OUT, &r));
+	} while (sock_again(s, SK_OUT, &r));
 	return r;
 }
 
@@ -177,10 +112,10 @@ sock_listen(struct sock *s, struct err *e)
 	enum sk_result r;
 
 	do {
-		begin(s, SK_OUT);
+		sock_begin(s, SK_OUT);
 		r = s->tr->try_listen != NULL ? s->tr->try_listen(s, e) :
 		    SK_OK;
-	} while (again(s, SK_OUT, &r));
+	} while (sock_again(s, SK_OUT, &r));
 	return r;
 }
 
@@ -191,9 +126,9 @@ sock_accept(struct sock *s, struct sock **client, struct err *e)
 
 	*client = NULL;
 	do {
-		begin(s, SK_IN);
+		sock_begin(s, SK_IN);
 		r = s->tr->try_accept(s, client, e);
-	} while (again(s, SK_IN, &r));
+	} while (sock_again(s, SK_IN, &r));
 	return r;
 }
 
@@ -203,10 +138,10 @@ sock_handshake(struct sock *s, struct err *e)
 	enum sk_result r;
 
 	do {
-		begin(s, SK_OUT);
+		sock_begin(s, SK_OUT);
 		r = s->tr->try_handshake != NULL ?
 		    s->tr->try_handshake(s, e) : SK_OK;
-	} while (again(s, SK_OUT, &r));
+	} while (sock_again(s, SK_OUT, &r));
 	return r;
 }
 
@@ -219,11 +154,11 @@ sock_recv(struct sock *s, void *buf, size_t len, size_t *got, struct err *e)
 	do {
 		if (atomic_load(&s->input_stopped))
 			return SK_EOF;
-		begin(s, SK_IN);
-		r = may_go(s, SK_IN, &len) ?
+		sock_begin(s, SK_IN);
+		r = sock_may_go(s, SK_IN, &len) ?
 		    s->tr->try_recv(s, buf, len, got, e) : SK_WANT_READ;
-	} while (again(s, SK_IN, &r));
-	went(s, SK_IN, *got);
+	} while (sock_again(s, SK_IN, &r));
+	sock_went(s, SK_IN, *got);
 	return r;
 }
 
@@ -235,11 +170,11 @@ sock_send(struct sock *s, const void *buf, size_t len, size_t *put,
 
 	*put = 0;
 	do {
-		begin(s, SK_OUT);
-		r = may_go(s, SK_OUT, &len) ?
+		sock_begin(s, SK_OUT);
+		r = sock_may_go(s, SK_OUT, &len) ?
 		    s->tr->try_send(s, buf, len, put, e) : SK_WANT_WRITE;
-	} while (again(s, SK_OUT, &r));
-	went(s, SK_OUT, *put);
+	} while (sock_again(s, SK_OUT, &r));
+	sock_went(s, SK_OUT, *put);
 	return r;
 }
 
@@ -249,10 +184,10 @@ sock_shutdown_write(struct sock *s, struct err *e)
 	enum sk_result r;
 
 	do {
-		begin(s, SK_OUT);
+		sock_begin(s, SK_OUT);
 		r = s->tr->try_shutdown != NULL ? s->tr->try_shutdown(s, e) :
 		    SK_OK;
-	} while (again(s, SK_OUT, &r));
+	} while (sock_again(s, SK_OUT, &r));
 	return r;
 }
 
@@ -262,118 +197,9 @@ sock_drain(struct sock *s, struct err *e)
 	enum sk_result r;
 
 	do {
-		begin(s, SK_OUT);
+		sock_begin(s, SK_OUT);
 		r = s->tr->try_drain != NULL ? s->tr->try_drain(s, e) : SK_OK;
-	} while (again(s, SK_OUT, &r));
-	return r;
-}
-
-bool
-sock_can_move(const struct sock *from, const struct sock *to)
-{
-	return !from->no_move && !from->opaque && !to->opaque &&
-	    sys_can_move(from->kind, to->kind);
-}
-
-/*
- * Which of the two was not ready? If both are by now, the move is to be tried
- * again (SK_OK with nothing moved); if that happens again and again, the
- * kernel cannot do it after all (an urgent byte), and the bytes go by memory.
- */
-static enum sk_result
-move_want(struct sock *from, struct sock *to, struct sock **waits)
-{
-	struct pollfd fds[2] = {
-		{ .fd = from->fd, .events = POLLIN },
-		{ .fd = to->fd, .events = POLLOUT },
-	};
-
-	(void)poll(fds, 2, 0);
-	if (fds[0].revents == 0) {
-		*waits = from;
-		return SK_WANT_READ;
-	}
-	if (to->fd != -1 && fds[1].revents == 0) {
-		*waits = to;
-		return SK_WANT_WRITE;
-	}
-	from->no_move = ++from->stalls == STALLS_MAX;
-	return SK_OK;
-}
-
-static enum sk_result
-move_error(struct sock *from, struct sock *to, int sys, struct sock **waits,
-    struct err *e)
-{
-	bool broken = sys == EPIPE || sys == ECONNRESET || sys == ETIMEDOUT ||
-	    sys == ENOTCONN || sys == ECONNABORTED || sys == EHOSTUNREACH ||
-	    sys == ENETUNREACH || sys == ENETDOWN;
-	bool from_stream = from->kind == KIND_TCP ||
-	    from->kind == KIND_STREAM;
-
-	*waits = broken && !from_stream ? to : from;
-	if (!broken || (from_stream && sys == EPIPE)) {
-		/*
-		 * EINVAL and its like, or EIO: let a plain call report it.
-		 * So too a pipe without a reader: splice(2) says EPIPE even
-		 * where the stream has ended and nothing would be written.
-		 */
-		from->no_move = true;
-		return SK_OK;
-	}
-	if (*waits == to)
-		err_set(e, ERR_BROKEN, sys == EPIPE ? ECONNRESET : sys,
-		    to->name, "sending");
-	else
-		err_set(e, ERR_BROKEN, sys, from->name, "receiving");
-	return SK_ERROR;
-}
-
-static enum sk_result
-try_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
-    struct sock **waits, struct err *e)
-{
-	ssize_t n;
-
-	*waits = from;
-	if (!may_go(from, SK_IN, &max))
-		return SK_WANT_READ;
-	if (!may_go(to, SK_OUT, &max)) {
-		*waits = to;
-		return SK_WANT_WRITE;
-	}
-	do
-		n = sys_move(from, to, max);
-	while (n < 0 && errno == EINTR);
-	if (n > 0) {
-		*moved = (size_t)n;
-		from->stalls = 0;
-		went(from, SK_IN, *moved);
-		went(to, SK_OUT, *moved);
-		return SK_OK;
-	}
-	if (n == 0)
-		return from->tr->try_next != NULL ?
-		    from->tr->try_next(from, e) : SK_EOF;
-	if (errno == EAGAIN || errno == EWOULDBLOCK)
-		return move_want(from, to, waits);
-	return move_error(from, to, errno, waits, e);
-}
-
-enum sk_result
-sock_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
-    struct sock **waits, struct err *e)
-{
-	enum sk_result r;
-
-	*moved = 0;
-	do {
-		if (atomic_load(&from->input_stopped))
-			return SK_EOF;
-		begin(from, SK_IN);
-		begin(to, SK_OUT);
-		r = try_move(from, to, max, moved, waits, e);
-	} while (again(*waits, *waits == from ? SK_IN : SK_OUT, &r));
+	} while (sock_again(s, SK_OUT, &r));
 	return r;
 }
 

@@ -77,7 +77,7 @@ struct sock_config {
 	bool telnet;			/* refuse what telnet negotiates */
 	bool sessions;			/* datagrams: each peer is a client */
 	bool paced;			/* connections have a pace... */
-	uint64_t rate;			/* ...of so many bytes a second; 0: any */
+	uint64_t rate;			/* ...of bytes a second; 0: any */
 	int backlog;			/* listening: 0: SOMAXCONN */
 	int socket_mode;		/* of a UNIX path; -1: by the umask */
 };

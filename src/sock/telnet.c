@@ -278,11 +278,14 @@ static size_t
 telnet_pollfds(const struct sock *s, enum sk_result want, struct pollfd *fds)
 {
 	struct telnet *t = s->priv;
-	bool pending;
+	bool pending = false;
 
-	(void)pthread_mutex_lock(&t->lock);
-	pending = (t->queued > 0 || t->answers > 0) && !t->shut && !t->failed;
-	(void)pthread_mutex_unlock(&t->lock);
+	if (t != NULL) {
+		(void)pthread_mutex_lock(&t->lock);
+		pending = (t->queued > 0 || t->answers > 0) && !t->shut &&
+		    !t->failed;
+		(void)pthread_mutex_unlock(&t->lock);
+	}
 	fds[0] = (struct pollfd){ .fd = s->fd, .events = POLLOUT };
 	if (want == SK_WANT_READ)
 		fds[0].events = (short)(POLLIN | (pending ? POLLOUT : 0));

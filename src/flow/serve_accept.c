@@ -1,0 +1,217 @@
+/* The accepting leg of a server. */
+#include "flow/serve_impl.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+
+enum {
+	/* Out of room or descriptors: look again then, or when one leaves. */
+	LOOK_MS = 200,
+	/* What comes before a client is established may take so long. */
+	HANDSHAKE_LIMIT_MS = 5000,
+	/* Connections taken in a row, before the others have their turn. */
+	ACCEPT_TURN = 64,
+};
+
+static bool
+is_exhausted(const struct err *e)
+{
+	return e->code == ERR_LOCAL && (e->sys == EMFILE || e->sys == ENFILE ||
+	    e->sys == ENOBUFS || e->sys == ENOMEM);
+}
+
+static void
+trouble(struct server *s, struct err *e)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	if (s->config->trouble != NULL)
+		s->config->trouble(s->config->context, e);
+	(void)pthread_mutex_unlock(&s->lock);
+	err_clear(e);
+}
+
+/* A client that has come becomes a run. What it lacks, it lacks alone. */
+static void
+take_client(struct server *s, struct sock *peer)
+{
+	struct err e = { .code = ERR_NONE };
+	struct client *c;
+
+	sock_set_deadline(peer, clock_min_ns(s->config->deadline_ns,
+	    clock_now_ns() + HANDSHAKE_LIMIT_MS * CLOCK_MS));
+	c = serve_client_new(s->service, s->context, s->config->mode, peer, &e);
+	if (c == NULL) {
+		sock_abort(&peer);
+		trouble(s, &e);
+		return;
+	}
+	c->server = s;
+	c->run.over = serve_client_over;
+	(void)pthread_mutex_lock(&s->lock);
+	s->active++;
+	s->taken++;
+	s->last_ns = clock_now_ns();
+	c->next = s->clients;
+	if (c->next != NULL)
+		c->next->previous = c;
+	s->clients = c;
+	(void)pthread_mutex_unlock(&s->lock);
+	if (runner_add(s->runner, &c->run, &e))
+		return;
+	err_set(&e, e.code, e.sys, c->name, "%s", e.text);
+	serve_client_over(&c->run, SK_ERROR, &e);
+	err_clear(&e);
+}
+
+/* Ask somebody who has nothing more to say to make room. */
+static void
+make_room(struct server *s)
+{
+	struct client *c;
+
+	if (s->service->yield == NULL)
+		return;
+	(void)pthread_mutex_lock(&s->lock);
+	for (c = s->clients; c != NULL; c = c->next)
+		if (c->begun && s->service->yield(c))
+			break;
+	(void)pthread_mutex_unlock(&s->lock);
+}
+
+enum room {
+	ROOM,
+	ROOM_LATER,	/* when somebody leaves */
+	ROOM_NEVER,	/* all that --count asks for have come */
+};
+
+static enum room
+room_for_more(struct server *s)
+{
+	const struct serve_config *config = s->config;
+	enum room room = ROOM;
+
+	(void)pthread_mutex_lock(&s->lock);
+	if (config->max_clients > 0 && s->active >= config->max_clients)
+		room = ROOM_LATER;
+	if (config->count > 0 && s->taken >= config->count)
+		room = s->established >= config->count ? ROOM_NEVER :
+		    ROOM_LATER;
+	(void)pthread_mutex_unlock(&s->lock);
+	return room;
+}
+
+/* Nobody is taken now: until when? */
+static enum sk_result
+wait_for_room(struct server *s)
+{
+	int64_t wake_ns = CLOCK_NEVER;
+
+	if (s->service->yield != NULL) {
+		wake_ns = clock_now_ns() + LOOK_MS * CLOCK_MS;
+		if (sock_has_input(*s->listener))
+			make_room(s);
+	}
+	return leg_sleep(&s->leg, wake_ns);
+}
+
+/*
+ * Out of descriptors: those who are there go on, the others wait. For those who
+ * send datagrams to the listener it has to go on as well.
+ */
+static enum sk_result
+wait_exhausted(struct server *s, struct err *e)
+{
+	if (!s->exhausted)
+		trouble(s, e);
+	s->exhausted = true;
+	s->exhausted_until_ns = clock_now_ns() + LOOK_MS * CLOCK_MS;
+	err_clear(e);
+	make_room(s);
+	return sock_is_datagram(*s->listener) ? SK_OK :
+	    leg_sleep(&s->leg, s->exhausted_until_ns);
+}
+
+/* Nobody came for --accept-timeout, and nobody is there. */
+static enum sk_result
+is_late(struct server *s, struct err *e)
+{
+	int64_t now = clock_now_ns(), limit;
+	bool nobody;
+
+	(void)pthread_mutex_lock(&s->lock);
+	nobody = s->active == 0;
+	limit = clock_after_ns(s->last_ns, s->config->accept_ns);
+	(void)pthread_mutex_unlock(&s->lock);
+	sock_set_deadline(*s->listener, clock_min_ns(s->config->deadline_ns,
+	    nobody ? limit : clock_after_ns(now, s->config->accept_ns)));
+	if (!nobody || now < limit)
+		return SK_OK;
+	err_set(e, ERR_TIMEOUT, 0, sock_name(*s->listener),
+	    "no connection within --accept-timeout");
+	return SK_ERROR;
+}
+
+static enum sk_result
+accept_one(struct server *s, struct err *e)
+{
+	enum room room = room_for_more(s);
+	struct sock *peer = NULL;
+	enum sk_result r;
+
+	/* Datagrams of those who are there come from the listener, too. */
+	if (sock_is_datagram(*s->listener))
+		sock_set_admits(*s->listener, room == ROOM &&
+		    clock_now_ns() >= s->exhausted_until_ns);
+	else if (room == ROOM_NEVER)
+		return SK_EOF;
+	else if (room == ROOM_LATER)
+		return wait_for_room(s);
+	if (s->config->accept_ns >= 0 && is_late(s, e) == SK_ERROR)
+		return SK_ERROR;
+	s->leg.waits = *s->listener;
+	s->leg.side = SK_IN;
+	r = sock_accept(*s->listener, &peer, e);
+	if (r == SK_TIMEOUT && clock_now_ns() < s->config->deadline_ns)
+		return SK_OK;
+	if (r == SK_ERROR && is_exhausted(e))
+		return wait_exhausted(s, e);
+	if (r != SK_OK)
+		return r;
+	s->exhausted = false;
+	if (s->config->announced || serve_permits(s, peer))
+		take_client(s, peer);
+	else
+		sock_abort(&peer);
+	return SK_OK;
+}
+
+enum sk_result
+serve_step_accept(struct leg *leg, struct err *e)
+{
+	struct server *s = leg->owner;
+	enum sk_result r;
+	int i;
+
+	for (i = 0; i < ACCEPT_TURN; i++) {
+		r = accept_one(s, e);
+		if (r != SK_OK)
+			return r;
+	}
+	return SK_OK;
+}
+
+/* Nobody else is to come: those who are there are served to their end. */
+void
+serve_accept_over(struct run *run, enum sk_result r, struct err *e)
+{
+	struct server *s = run->owner;
+
+	if (r == SK_ERROR)
+		serve_fail(s, e);
+	(void)pthread_mutex_lock(&s->lock);
+	s->accepting = false;
+	(void)pthread_mutex_unlock(&s->lock);
+	sock_abort(s->listener);
+	serve_finish_if_done(s);
+}

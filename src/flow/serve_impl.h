@@ -1,0 +1,46 @@
+#ifndef HAUL_FLOW_SERVE_IMPL_H
+#define HAUL_FLOW_SERVE_IMPL_H
+
+#include <pthread.h>
+
+#include "flow/serve.h"
+
+struct server {
+	const struct serve_config *config;
+	const struct service *service;
+	void *context;			/* of the service */
+	struct sock **listener;
+	struct runner *runner;
+	struct run run;			/* that accepts */
+	struct stage stage;
+	struct leg leg;
+	bool exhausted;			/* and told so */
+	int64_t exhausted_until_ns;
+
+	pthread_mutex_t lock;		/* of the rest */
+	struct client *clients;
+	uint64_t active;
+	uint64_t taken, established;	/* of --count */
+	int64_t last_ns;		/* when the last one came or went */
+	bool accepting;
+	bool done;			/* finish was called */
+	bool failed;
+	struct err reason;
+};
+
+/* Whether a peer may be a client; if not, somebody is told. */
+bool serve_permits(struct server *s, const struct sock *peer);
+
+/* A client, which is to be a run of its own; and at the end of that. */
+struct client *serve_client_new(const struct service *service, void *context,
+    enum sk_mode mode, struct sock *peer, struct err *e);
+void serve_client_over(struct run *run, enum sk_result r, struct err *e);
+
+/* Nobody else is to come, and all have gone: is it so? */
+void serve_finish_if_done(struct server *s);
+
+/* The leg of the accepting run, and its end. */
+enum sk_result serve_step_accept(struct leg *leg, struct err *e);
+void serve_accept_over(struct run *run, enum sk_result r, struct err *e);
+
+#endif

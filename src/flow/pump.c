@@ -289,6 +289,7 @@ move(struct pump *p, size_t budget, size_t *spent, struct err *e)
 
 	r = sock_move(p->from, p->to, budget, &moved, &p->waits, e);
 	p->side = p->waits == p->from ? SK_IN : SK_OUT;
+	atomic_store(&p->pending, sock_moving(p->from));
 	if (r == SK_EOF)
 		end_input(p);
 	if (p->waits == p->to && reads_no_more(p, r, e))

@@ -124,6 +124,7 @@ struct sock {
 	const struct latch *abort;
 	struct latch *stop;
 	const struct latch *nudge;
+	struct sk_through *through;	/* NULL: nothing is in between */
 	struct sk_pace *pace;		/* NULL: at once */
 	struct sk_ends *announced;	/* NULL: as the system says */
 };

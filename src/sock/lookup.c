@@ -7,7 +7,9 @@
 #include "sock/resolve.h"
 
 struct found {
-	struct resolve *resolve;	/* NULL: done */
+	/* Kept to the end: its descriptor may be watched until then. */
+	struct resolve *resolve;
+	bool done;
 	struct sk_addrs addrs;
 };
 
@@ -17,14 +19,11 @@ lookup_try(struct sock *s, struct err *e)
 	struct found *f = s->priv;
 	enum sk_result r;
 
-	if (f->resolve == NULL)
+	if (f->done)
 		return SK_OK;
 	r = resolve_try(f->resolve, &f->addrs, e);
-	if (r != SK_OK)
-		return r;
-	resolve_free(f->resolve);
-	f->resolve = NULL;
-	return SK_OK;
+	f->done = r == SK_OK;
+	return r;
 }
 
 static size_t

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "sock/sys.h"
+#include "sock/through.h"
 
 enum { STALLS_MAX = 3 };
 
@@ -11,7 +12,14 @@ bool
 sock_can_move(const struct sock *from, const struct sock *to)
 {
 	return !from->no_move && !from->opaque && !to->opaque &&
-	    sys_can_move(from->kind, to->kind);
+	    (sys_can_move(from->kind, to->kind) ||
+	    through_is_possible(from->kind, to->kind));
+}
+
+size_t
+sock_moving(const struct sock *from)
+{
+	return through_held(from);
 }
 
 /*
@@ -81,14 +89,14 @@ try_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
 		*waits = to;
 		return SK_WANT_WRITE;
 	}
+	if (through_is_possible(from->kind, to->kind))
+		return through_move(from, to, max, moved, waits, e);
 	do
 		n = sys_move(from, to, max);
 	while (n < 0 && errno == EINTR);
 	if (n > 0) {
 		*moved = (size_t)n;
 		from->stalls = 0;
-		sock_went(from, SK_IN, *moved);
-		sock_went(to, SK_OUT, *moved);
 		return SK_OK;
 	}
 	if (n == 0)
@@ -113,5 +121,7 @@ sock_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
 		sock_begin(to, SK_OUT);
 		r = try_move(from, to, max, moved, waits, e);
 	} while (sock_again(*waits, *waits == from ? SK_IN : SK_OUT, &r));
+	sock_went(from, SK_IN, *moved);
+	sock_went(to, SK_OUT, *moved);
 	return r;
 }

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/intr.h"
 #include "sock/sys.h"
+#include "sock/through.h"
 
 enum { WATCHED = 3 };		/* abort, stop, nudge */
 
@@ -243,6 +244,7 @@ sock_free(struct sock *s)
 		(void)close(s->fd);
 	if (s->origin != NULL && atomic_fetch_sub(&s->origin->users, 1) == 1)
 		free(s->origin);
+	through_release(s);
 	free(s->pace);
 	free(s->announced);
 	free(s->name);

@@ -155,6 +155,9 @@ enum sk_result sock_move(struct sock *from, struct sock *to, size_t max,
     size_t *moved, struct sock **waits, struct err *e);
 bool sock_can_move(const struct sock *from, const struct sock *to);
 
+/* What sock_move has taken from a socket and not given to the other yet. */
+size_t sock_moving(const struct sock *from);
+
 /*
  * End our direction: half-close a connection, close standard output (and
  * report what only closing reports). Nothing can be sent afterwards.

@@ -1,0 +1,126 @@
+#define _GNU_SOURCE
+#include "sock/through.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { THROUGH_SIZE = 256 * 1024 };
+
+struct sk_through {
+	int read_fd, write_fd;
+	size_t held;
+};
+
+bool
+through_is_possible(enum sk_kind from, enum sk_kind to)
+{
+	return (from == KIND_TCP || from == KIND_STREAM) &&
+	    (to == KIND_TCP || to == KIND_STREAM);
+}
+
+size_t
+through_held(const struct sock *from)
+{
+	return from->through != NULL ? from->through->held : 0;
+}
+
+void
+through_release(struct sock *from)
+{
+	struct sk_through *t = from->through;
+
+	if (t == NULL)
+		return;
+	(void)close(t->read_fd);
+	(void)close(t->write_fd);
+	free(t);
+	from->through = NULL;
+}
+
+static bool
+open_through(struct sock *from)
+{
+	struct sk_through *t = calloc(1, sizeof(*t));
+	int fds[2];
+
+	if (t == NULL || pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0) {
+		free(t);
+		return false;
+	}
+	/* As large as the user may have it. */
+	(void)fcntl(fds[0], F_SETPIPE_SZ, THROUGH_SIZE);
+	t->read_fd = fds[0];
+	t->write_fd = fds[1];
+	from->through = t;
+	return true;
+}
+
+/* Into the pipe, which is empty: so it is the socket that is not ready. */
+static enum sk_result
+fill(struct sock *from, size_t max, struct err *e)
+{
+	ssize_t n;
+
+	do
+		n = splice(from->fd, NULL, from->through->write_fd, NULL, max,
+		    SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	while (n < 0 && errno == EINTR);
+	if (n > 0) {
+		from->through->held = (size_t)n;
+		return SK_OK;
+	}
+	through_release(from);
+	if (n == 0)
+		return from->tr->try_next(from, e);
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		return SK_WANT_READ;
+	/* A plain call tells what it is. */
+	from->no_move = true;
+	return SK_OK;
+}
+
+static enum sk_result
+drain(struct sock *from, struct sock *to, size_t *moved, struct err *e)
+{
+	struct sk_through *t = from->through;
+	ssize_t n;
+
+	do
+		n = splice(t->read_fd, NULL, to->fd, NULL, t->held,
+		    SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	while (n < 0 && errno == EINTR);
+	if (n >= 0) {
+		*moved = (size_t)n;
+		t->held -= (size_t)n;
+		return SK_OK;
+	}
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		return SK_WANT_WRITE;
+	if (errno == ECONNRESET)
+		atomic_store(&to->taken_error, errno);
+	err_set(e, ERR_BROKEN, errno == EPIPE ? ECONNRESET : errno, to->name,
+	    "sending");
+	return SK_ERROR;
+}
+
+enum sk_result
+through_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
+    struct sock **waits, struct err *e)
+{
+	enum sk_result r;
+
+	*waits = from;
+	if (from->through == NULL && !open_through(from)) {
+		from->no_move = true;
+		return SK_OK;
+	}
+	if (from->through->held == 0) {
+		r = fill(from, max, e);
+		if (r != SK_OK || from->through == NULL)
+			return r;
+	}
+	*waits = to;
+	return drain(from, to, moved, e);
+}

@@ -41,6 +41,8 @@ static const struct status {
 	{ ERR_PEER,
 	    "the peer refused the transfer, does not speak the protocol, "
 	    "or\n     what arrived is not what was sent" },
+	{ ERR_EXEC, "the COMMAND could not be run" },
+	{ ERR_NOT_FOUND, "the COMMAND was not found" },
 };
 
 /* Or else the first socket would become one of the standard streams. */
@@ -72,6 +74,8 @@ help(FILE *to)
 	for (i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
 		(void)fprintf(to, "  %d  %s\n", statuses[i].status,
 		    statuses[i].meaning);
+	(void)fprintf(to, "  N  the status of the COMMAND, or 128 and the "
+	    "number of the signal\n     that has killed it\n");
 }
 
 static const struct command *

@@ -182,6 +182,9 @@ closed(void *context, const struct client *c, const struct err *e)
 	struct serving *v = context;
 	const struct err *p;
 
+	/* The run is over for everybody: that is told once. */
+	if (clock_now_ns() >= v->session->deadline_ns)
+		return;
 	if (e->code == ERR_NONE)
 		log_verbose("%s has ended", c->name);
 	else if (e->quiet)
@@ -201,7 +204,8 @@ configure(struct serving *v, const struct service_options *o,
 {
 	struct session *s = v->session;
 
-	v->alone = !keeps_open(o);
+	v->alone = !o->keep_open && !o->broker && o->max_clients == 0 &&
+	    o->count <= 1;
 	*config = (struct serve_config){
 		.mode = s->mode,
 		.max_clients = o->max_clients,

@@ -1,6 +1,7 @@
 /* From options to a session. */
 #include "cli/session.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/version.h"
+
+enum { URL_MAX = 2048 };
 
 bool
 session_told(const struct opt_command *cmd,
@@ -92,12 +95,37 @@ check_address(const struct session *s, struct err *e)
 	return true;
 }
 
+/* "@FILE": the first line of a file, which ps does not show. */
+static bool
+read_url(const struct session *s, const char *path, char *url, int size,
+    struct err *e)
+{
+	FILE *file = fopen(path, "re");
+	bool ok = file != NULL && fgets(url, size, file) != NULL;
+
+	if (file == NULL || ferror(file))
+		err_set(e, ERR_LOCAL, errno, path, "--proxy");
+	else if (!ok || strlen(url) + 1 == (size_t)size)
+		ok = opt_usage(s->cmd, e, "--proxy: no URL in %.60s", path);
+	if (file != NULL)
+		(void)fclose(file);
+	if (ok)
+		url[strcspn(url, "\r\n")] = '\0';
+	return ok;
+}
+
 struct proxy *
 session_proxy(const struct session *s, const char *url, struct err *e)
 {
 	struct err why = { .code = ERR_NONE };
 	struct proxy *proxy;
+	char text[URL_MAX];
 
+	if (*url == '@') {
+		if (!read_url(s, url + 1, text, sizeof(text), e))
+			return NULL;
+		url = text;
+	}
 	proxy = proxy_parse(url, getenv("HAUL_PROXY_AUTH"), &why);
 	if (proxy == NULL && why.code == ERR_USAGE)
 		(void)opt_usage(s->cmd, e, "%s", why.text);

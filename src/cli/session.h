@@ -73,7 +73,7 @@ void session_free(struct session *s);
  */
 uint64_t session_raise_descriptors(void);
 
-/* A proxy's URL, with HAUL_PROXY_AUTH; NULL with *e filled. */
+/* A proxy's URL or @FILE, with HAUL_PROXY_AUTH; NULL with *e filled. */
 struct proxy *session_proxy(const struct session *s, const char *url,
     struct err *e);
 

@@ -12,7 +12,8 @@ enum {
 	DROP_LIMIT_MS = 5000,
 	DROP_BUFFER = 16 * 1024,
 	DROP_TURN = 64,
-	HALF_CLOSE = 1,		/* counts as a byte of the answer */
+	/* In what is not acknowledged, the half-close counts as a byte. */
+	HALF_CLOSE = 1,
 	/* A command whose connection has gone: until SIGTERM, and after it. */
 	PATIENCE_MS = 1000,
 };
@@ -27,7 +28,7 @@ struct command {
 	enum sk_result (*phase)(struct command *, struct err *);
 
 	/* After the end of a command that had the connection. */
-	int64_t heard_ns;		/* when the client last said something */
+	int64_t heard_ns;		/* when the client last spoke */
 	int64_t taken_ns;		/* when it last took of the answer */
 	long left;			/* what it has not taken */
 	bool gone;			/* or silent for too long */
@@ -36,11 +37,11 @@ struct command {
 	struct relay_config relay_config;
 	struct relay *relay;
 	struct sock *near;
-	bool closing;
+	bool closing;			/* after it has ended in order */
 	bool datagram;
-	bool leaving;			/* the command has no connection now */
+	bool leaving;			/* the command has lost its end */
 	bool terminated;
-	bool given_up;
+	bool given_up;			/* ...and does not care */
 	struct err failure;		/* of the relay */
 };
 

@@ -71,7 +71,7 @@ hub_made_room(struct hub *h)
 
 	if (h->backlog.bytes > HUB_BOUND / 2)
 		return;
-	if (h->source_waits)
+	if (h->source_waits && h->source_runs)
 		stage_wake(&h->source_stage, 0);
 	h->source_waits = false;
 	if (!h->clients_wait || h->output.bytes > HUB_BOUND / 2)

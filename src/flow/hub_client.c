@@ -59,7 +59,8 @@ hear(struct hub *h, struct hub_client *c, const char *data, size_t len,
 		ok = hub_publish(h, c, data, len);
 	else if (h->out != NULL && len > 0) {
 		ok = chunks_add(&h->output, data, len, NULL, 1) != NULL;
-		stage_wake(&h->sink_stage, 0);
+		if (h->sink_runs)
+			stage_wake(&h->sink_stage, 0);
 	}
 	hub_unlock(h);
 	if (!ok)

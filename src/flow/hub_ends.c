@@ -68,11 +68,12 @@ source_over(struct run *run, enum sk_result r, struct err *e)
 {
 	struct hub *h = run->owner;
 
-	if (r == SK_ERROR)
-		serve_fail(h->server, e);
 	hub_lock(h);
+	h->source_runs = false;
 	hub_end_input(h);
 	hub_unlock(h);
+	if (r == SK_ERROR)
+		serve_fail(h->server, e);
 }
 
 /* The sink. */
@@ -165,6 +166,9 @@ sink_over(struct run *run, enum sk_result r, struct err *e)
 {
 	struct hub *h = run->owner;
 
+	hub_lock(h);
+	h->sink_runs = false;
+	hub_unlock(h);
 	if (r == SK_ERROR)
 		serve_fail(h->server, e);
 	else if (r == SK_OK)
@@ -176,15 +180,16 @@ void
 hub_finish(void *hub, struct server *server)
 {
 	struct hub *h = hub;
+	bool runs;
 
-	if (!h->sink_runs) {
-		serve_finish(server);
-		return;
-	}
 	hub_lock(h);
+	runs = h->sink_runs;
 	h->output_ends = true;
+	if (runs)
+		stage_wake(&h->sink_stage, 0);
 	hub_unlock(h);
-	stage_wake(&h->sink_stage, 0);
+	if (!runs)
+		serve_finish(server);
 }
 
 static void
@@ -209,7 +214,8 @@ hub_begun(void *hub, struct server *server)
 		h->sink_stage.judge = &sink_judge;
 		h->sink_stage.socks[0] = h->out;
 		init_run(h, &h->sink, &h->sink_stage, sink_over);
-		ok = h->sink_runs = serve_add(server, &h->sink, &e);
+		h->sink_runs = true;
+		ok = serve_add(server, &h->sink, &e);
 	}
 	if (ok && h->in != NULL && !h->in_is_file) {
 		pump_init(&h->source_pump, h->in, NULL);
@@ -223,6 +229,7 @@ hub_begun(void *hub, struct server *server)
 		    step_source);
 		h->source_stage.socks[0] = h->in;
 		init_run(h, &h->source, &h->source_stage, source_over);
+		h->source_runs = true;
 		ok = serve_add(server, &h->source, &e);
 	}
 	if (!ok)

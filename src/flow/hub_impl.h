@@ -58,7 +58,7 @@ struct hub {
 	int64_t not_before_ns;	/* --line-delay */
 	size_t sink_offset;
 	bool sink_shuts;
-	bool sink_runs;
+	bool source_runs, sink_runs;
 	bool reader_gone;
 };
 

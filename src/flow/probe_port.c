@@ -1,6 +1,7 @@
 /* Trying one port after the other. */
 #include "flow/probe_impl.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,7 +102,7 @@ conclude(struct prober *pr, enum sk_result r, struct err *e)
 	if (r == SK_OK) {
 		state = PROBE_OPEN;
 		note_answer(pr);
-	} else if (e->code == ERR_TIMEOUT)
+	} else if (e->code == ERR_TIMEOUT || e->sys == ETIMEDOUT)
 		state = PROBE_SILENT;
 	else if (e->code == ERR_RESOLVE)
 		state = PROBE_NAMELESS;

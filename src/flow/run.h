@@ -114,7 +114,10 @@ struct run {
 	 * there never is a next one.
 	 */
 	struct stage *(*next)(struct run *, enum sk_result *r, struct err *e);
-	/* Of a run in a runner: it is over for good, and may be freed. */
+	/*
+	 * Of a run in a runner: it is over for good, and may be freed. Nobody
+	 * may wake its stages afterwards.
+	 */
 	void (*over)(struct run *, enum sk_result r, struct err *e);
 
 	/* The driver's. */

@@ -25,24 +25,32 @@ enqueue(struct run *r)
 	if (p->in_queue)
 		return;
 	p->in_queue = true;
-	p->queued = NULL;
+	p->before = l->last;
+	p->behind = NULL;
 	if (l->last != NULL)
-		l->last->loop->queued = r;
+		l->last->loop->behind = r;
 	else
 		l->first = r;
 	l->last = r;
 }
 
-static struct run *
-dequeue(struct runner_of_loop *l)
+static void
+dequeue(struct run *r)
 {
-	struct run *r = l->first;
+	struct run_loop_part *p = r->loop;
+	struct runner_of_loop *l = p->runner;
 
-	l->first = r->loop->queued;
-	if (l->first == NULL)
-		l->last = NULL;
-	r->loop->in_queue = false;
-	return r;
+	if (!p->in_queue)
+		return;
+	if (p->before != NULL)
+		p->before->loop->behind = p->behind;
+	else
+		l->first = p->behind;
+	if (p->behind != NULL)
+		p->behind->loop->before = p->before;
+	else
+		l->last = p->before;
+	p->in_queue = false;
 }
 
 void
@@ -190,6 +198,7 @@ end(struct run *r, enum sk_result result, struct err *e)
 	struct run_loop_part *p = r->loop;
 
 	sleep_no_more(r);
+	dequeue(r);
 	if (p->previous != NULL)
 		p->previous->loop->next = p->next;
 	else
@@ -255,7 +264,8 @@ take_turns(struct runner_of_loop *l)
 	if (last == NULL)
 		return;
 	do {
-		r = dequeue(l);
+		r = l->first;
+		dequeue(r);
 		is_last = r == last;
 		turn(r);
 	} while (!is_last && l->first != NULL);
@@ -382,7 +392,6 @@ loop_free_runner(struct runner *runner)
 	enum sk_result result;
 	struct run *r;
 
-	l->first = l->last = NULL;
 	while ((r = l->all) != NULL) {
 		run_loop_forget(r);
 		do

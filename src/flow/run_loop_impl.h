@@ -19,7 +19,7 @@ struct interest {
 struct run_loop_part {
 	struct runner_of_loop *runner;
 	struct run *previous, *next;	/* of all runs */
-	struct run *queued;		/* behind this one in the queue */
+	struct run *before, *behind;	/* in the queue */
 	bool in_queue;
 	int heap_at;			/* place in the heap, or -1 */
 	int64_t wake_ns;

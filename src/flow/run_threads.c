@@ -24,18 +24,15 @@ struct run_threads_part {
 };
 
 static void
-part_close(struct run *r)
+part_free(struct run_threads_part *p)
 {
 	int i;
 
-	if (r->threads == NULL)
-		return;
-	latch_close(&r->threads->abort);
-	latch_close(&r->threads->news);
+	latch_close(&p->abort);
+	latch_close(&p->news);
 	for (i = 0; i < STAGE_LEGS; i++)
-		latch_close(&r->threads->wake[i]);
-	free(r->threads);
-	r->threads = NULL;
+		latch_close(&p->wake[i]);
+	free(p);
 }
 
 static bool
@@ -59,7 +56,7 @@ part_open(struct run *r, struct err *e)
 	for (i = 0; i < STAGE_LEGS; i++)
 		ok = ok && latch_open(&p->wake[i], e);
 	if (!ok)
-		part_close(r);
+		part_free(p);
 	return ok;
 }
 
@@ -289,7 +286,8 @@ run_threads_alone(struct run *r, struct err *e)
 		return result;
 	}
 	result = run_stages(r, e);
-	part_close(r);
+	part_free(r->threads);
+	r->threads = NULL;
 	return result;
 }
 
@@ -308,6 +306,7 @@ struct runner_of_threads {
 	struct runner runner;
 	pthread_mutex_t lock;	/* of the jobs */
 	struct job *jobs;
+	bool closing;		/* no further ones */
 	struct latch news;	/* a job is done, or it is to stop */
 	atomic_bool stopped;
 };
@@ -377,12 +376,16 @@ threads_add(struct runner *r, struct run *run, struct err *e)
 	if (j->next != NULL)
 		j->next->previous = j;
 	t->jobs = j;
-	started = start_thread(&j->thread, do_job, j, e);
+	started = !t->closing && start_thread(&j->thread, do_job, j, e);
 	if (!started)
 		unlink_job(j);
+	if (t->closing) {
+		err_set(e, ERR_LOCAL, 0, "", "at the end of the run");
+		e->quiet = true;
+	}
 	(void)pthread_mutex_unlock(&t->lock);
 	if (!started) {
-		part_close(run);
+		part_free(run->threads);
 		free(j);
 	}
 	return started;
@@ -408,11 +411,13 @@ static void
 finish_job(struct job *j)
 {
 	struct run *run = j->run;
+	struct run_threads_part *part = run->threads;
 
 	(void)pthread_join(j->thread, NULL);
-	part_close(run);
+	/* Others may wake the run until over has told them not to. */
 	if (run->over != NULL)
 		run->over(run, j->result, &j->err);
+	part_free(part);
 	err_clear(&j->err);
 	free(j);
 }
@@ -455,6 +460,7 @@ threads_free(struct runner *r)
 	struct job *j;
 
 	(void)pthread_mutex_lock(&t->lock);
+	t->closing = true;
 	for (j = t->jobs; j != NULL; j = j->next) {
 		atomic_store(&j->run->threads->ended, true);
 		latch_set(&j->run->threads->abort);

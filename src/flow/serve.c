@@ -84,12 +84,12 @@ client_next(struct run *run, enum sk_result *r, struct err *e)
 	struct client *c = run->owner;
 	struct stage *next;
 
-	if (c->begun)
+	if (atomic_load(&c->begun))
 		return c->service->next != NULL ?
 		    c->service->next(c, run->stage, r, e) : NULL;
 	if (*r != SK_OK)
 		return NULL;
-	c->begun = true;
+	atomic_store(&c->begun, true);
 	next = c->service->begin(c, e);
 	if (next == NULL)
 		*r = SK_ERROR;
@@ -127,7 +127,7 @@ serve_finish_if_done(struct server *s)
 static void
 client_free(struct client *c)
 {
-	if (c->begun)
+	if (atomic_load(&c->begun))
 		c->service->end(c);
 	sock_abort(&c->peer);
 	free(c->name);
@@ -218,7 +218,7 @@ signal_all(struct server *s, int sig)
 		return;
 	(void)pthread_mutex_lock(&s->lock);
 	for (c = s->clients; c != NULL; c = c->next)
-		if (c->begun)
+		if (atomic_load(&c->begun))
 			s->service->signal(c, sig);
 	(void)pthread_mutex_unlock(&s->lock);
 }
@@ -288,7 +288,7 @@ serve_alone(enum sk_mode mode, struct sock **peer,
 	}
 	*peer = NULL;
 	r = run_alone(&c->run, e);
-	if (r == SK_INTERRUPTED && c->begun && service->signal != NULL)
+	if (r == SK_INTERRUPTED && atomic_load(&c->begun) && service->signal != NULL)
 		service->signal(c, intr_signal());
 	client_free(c);
 	return r;

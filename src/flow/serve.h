@@ -1,6 +1,7 @@
 #ifndef HAUL_FLOW_SERVE_H
 #define HAUL_FLOW_SERVE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,7 +27,7 @@ struct client {
 	char *name;			/* of the peer, for messages; malloc */
 	struct client *previous, *next;
 	bool established;		/* serve.c's */
-	bool begun;			/* the service has begun with it */
+	atomic_bool begun;		/* the service has begun with it */
 };
 
 struct service {

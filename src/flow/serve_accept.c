@@ -74,7 +74,7 @@ make_room(struct server *s)
 		return;
 	(void)pthread_mutex_lock(&s->lock);
 	for (c = s->clients; c != NULL; c = c->next)
-		if (c->begun && s->service->yield(c))
+		if (atomic_load(&c->begun) && s->service->yield(c))
 			break;
 	(void)pthread_mutex_unlock(&s->lock);
 }
@@ -174,6 +174,9 @@ accept_one(struct server *s, struct err *e)
 	r = sock_accept(*s->listener, &peer, e);
 	if (r == SK_TIMEOUT && clock_now_ns() < s->config->deadline_ns)
 		return SK_OK;
+	/* The run is over: the server sees that as well, and tells it. */
+	if (r == SK_TIMEOUT)
+		return leg_sleep(&s->leg, CLOCK_NEVER);
 	if (r == SK_ERROR && is_exhausted(e))
 		return wait_exhausted(s, e);
 	if (r != SK_OK)

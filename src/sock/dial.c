@@ -281,12 +281,8 @@ win(struct sock *s, size_t index, int fd)
 	dial_free(d);
 	sock_become(s, s->config->datagram ? &transport_datagram :
 	    &transport_stream, fd);
-	if (!s->config->datagram) {
-		s->layers = (s->config->announce != ANNOUNCE_NOT ?
-		    LAYER_ANNOUNCE : 0) |
-		    (s->config->telnet ? LAYER_TELNET : 0);
-		sock_next_layer(s);
-	}
+	if (!s->config->datagram)
+		sock_first_layer(s);
 	return CONNECTED;
 }
 

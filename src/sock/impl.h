@@ -162,10 +162,11 @@ void sock_went(struct sock *s, enum sk_side side, size_t len);
 void sock_become(struct sock *s, const struct transport *tr, int fd);
 
 /*
- * A connected stream goes through the next of its layers; when it has been
- * through all that only begin it, it is transport_stream or telnet. Called by
- * sock_connect and sock_accept's transports, and by each layer at its end.
+ * A connected stream goes through its layers one after the other, as its config
+ * says; when it has been through all that only begin it, it is transport_stream
+ * or telnet. Each layer calls the second at its end.
  */
+void sock_first_layer(struct sock *s);
 void sock_next_layer(struct sock *s);
 extern const struct transport transport_announced, transport_announce,
     transport_telnet;

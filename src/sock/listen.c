@@ -283,11 +283,8 @@ make_client(struct sock *s, int fd, const struct sk_addr *peer,
 	sock_become(c, tr, fd);
 	if (c->kind == KIND_TCP)
 		sock_set_nodelay(fd);
-	if (!tr->datagram) {
-		c->layers = (s->config->announced ? LAYER_ANNOUNCED : 0) |
-		    (s->config->telnet ? LAYER_TELNET : 0);
-		sock_next_layer(c);
-	}
+	if (!tr->datagram)
+		sock_first_layer(c);
 	/* A UNIX client mostly has no name: it is called by ours. */
 	if (peer->u.sa.sa_family != AF_UNIX)
 		sock_name_peer(c, peer);

@@ -154,6 +154,18 @@ sock_become(struct sock *s, const struct transport *tr, int fd)
 	}
 }
 
+/* What only who listens or only who connects asks for is not in both. */
+void
+sock_first_layer(struct sock *s)
+{
+	const struct sock_config *config = s->config;
+
+	s->layers = (config->announced ? LAYER_ANNOUNCED : 0) |
+	    (config->announce != ANNOUNCE_NOT ? LAYER_ANNOUNCE : 0) |
+	    (config->telnet ? LAYER_TELNET : 0);
+	sock_next_layer(s);
+}
+
 void
 sock_next_layer(struct sock *s)
 {

@@ -279,9 +279,7 @@ take_over(struct sock *s)
 	s->taken_error = atomic_load(&p->below->taken_error);
 	proxy_release(s);
 	sock_become(s, &transport_stream, fd);
-	s->layers = (s->config->announce != ANNOUNCE_NOT ?
-	    LAYER_ANNOUNCE : 0) | (s->config->telnet ? LAYER_TELNET : 0);
-	sock_next_layer(s);
+	sock_first_layer(s);
 }
 
 static enum sk_result

@@ -265,7 +265,9 @@ stdio_try_shutdown(struct sock *s, struct err *e)
 		(void)shutdown(number, SHUT_WR);
 	leave(s);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (close(number) != 0 && errno != EINTR)
+	/* Only of a file does closing tell something; else in one step. */
+	if ((s->kind == KIND_FILE || null == -1) && close(number) != 0 &&
+	    errno != EINTR)
 		sys = errno;
 	if (null != -1) {
 		(void)dup2(null, number);

@@ -5,6 +5,11 @@
 load lib/common
 load lib/proxies
 
+teardown() {
+	stop_all
+	squid_clean
+}
+
 # target STEP...: a stream peer; its port is in $target.
 target() {
 	serve target stream -o heard listen:127.0.0.1 "$@"
@@ -37,17 +42,17 @@ refuses() {
 	! grep -q s3cret err || fail "a password is shown"
 }
 
-# whole SUB...: a megabyte each way, digests compared; URL in $url.
+# transfers: a megabyte each way through the proxy $url.
 transfers() {
 	data 1000000 in
-	serve receiver haul receive 127.0.0.1 0 >got
-	try haul send --proxy "$url" 127.0.0.1 "$port" <in
+	serve receiver haul receive -q 127.0.0.1 0 >got
+	try haul send -q --proxy "$url" 127.0.0.1 "$port" <in
 	is 0
 	says err
 	await_all receiver
 	same got in
-	serve sender haul send -l 127.0.0.1 0 <in
-	try -r haul receive -c --proxy "$url" 127.0.0.1 "$port" >got
+	serve sender haul send -q -l 127.0.0.1 0 <in
+	try -r haul receive -q -c --proxy "$url" 127.0.0.1 "$port" >got
 	is 0
 	says err
 	await_all sender

@@ -6,7 +6,8 @@ load lib/common
 
 # telnetd -p PORTFILE STEP...: a server for one client. send=HEX, bytes=HEX (one
 # a packet), file=FILE (as telnet sends it), expect=HEX, take=FILE (all the data
-# that comes; what else comes is said in FILE.said), shut, close.
+# that comes; what else comes is said in FILE.said), shut, close, last=HEX (in
+# one packet with the end, and close).
 make_server() {
 	cat >telnetd <<'END'
 #!/usr/bin/python3 -IS
@@ -67,6 +68,10 @@ for step in steps:
         expect(bytes.fromhex(value))
     elif verb == "take":
         take(value)
+    elif verb == "last":
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        conn.sendall(bytes.fromhex(value))
+        conn.close()
     elif verb == "shut":
         conn.shutdown(socket.SHUT_WR)
     elif verb == "close":
@@ -140,7 +145,7 @@ run_against() {
 @test "a server that asks and closes at once is not offended" {
 	: >in
 	make_server
-	serve peer ./telnetd send=fffd01fffb03627965fffd03 close
+	serve peer ./telnetd last=fffd01fffb03627965fffd03
 	start haul haul connect --telnet --receive-only 127.0.0.1 "$port" >out
 	await_all haul peer
 	says out bye

@@ -110,6 +110,37 @@ def serve_sink(sock):
     sock.recvfrom(65536)
 
 
+def copy(source, sink):
+    while True:
+        data = source.recv(4096)
+        if not data:
+            break
+        sink.sendall(data)
+    sink.shutdown(socket.SHUT_WR)
+
+
+def serve_socks(listener):
+    """SOCKS 5 for the user "me" with the password "secret", once."""
+    peer, _ = listener.accept()
+    stream = peer.makefile("rb")
+    stream.read(stream.read(2)[1])
+    peer.sendall(b"\x05\x02")
+    if stream.read(11) != b"\x01\x02me\x06secret":
+        peer.close()
+        return
+    peer.sendall(b"\x01\x00")
+    kind = stream.read(4)[3]
+    if kind == 1:
+        host = socket.inet_ntoa(stream.read(4))
+    else:
+        host = stream.read(stream.read(1)[0]).decode()
+    target = socket.create_connection(
+        (host, int.from_bytes(stream.read(2), "big")))
+    peer.sendall(b"\x05\x00\x00\x01" + bytes(6))
+    threading.Thread(target=copy, args=(peer, target), daemon=True).start()
+    copy(target, peer)
+
+
 def on(family, kind, where):
     sock = socket.socket(family, kind)
     sock.settimeout(LIMIT)
@@ -122,6 +153,11 @@ def on(family, kind, where):
 def tcp(_):
     sock = on(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0))
     return sock, "127.0.0.1 %d" % sock.getsockname()[1]
+
+
+def tcp_proxy(folder):
+    sock, address = tcp(folder)
+    return sock, address.replace(" ", ":")
 
 
 def udp(_):
@@ -140,6 +176,7 @@ SERVICES = {
     "unix:/run/service.sock": (unix, serve_http, "200 OK"),
     "www.example 7": (udp, serve_echo, "status"),
     "log.example 514": (udp, serve_sink, ""),
+    "gate.example": (tcp_proxy, serve_socks, ""),
 }
 
 

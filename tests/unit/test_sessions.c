@@ -11,7 +11,7 @@
 
 enum {
 	DATAGRAM_MAX = 65507,
-	MANY = 4000,
+	MANY = 10 * 1000,
 	SPARE_FDS = 200,
 	THREADS = 24,
 	ROUNDS = 60,
@@ -564,19 +564,24 @@ test_descriptors(void)
 	err_clear(&e);
 }
 
-/* How many there can be: each needs two descriptors, and its peer one. */
+/* How many there can be: each needs a latch, and its peer a descriptor. */
 static size_t
 room_for_many(void)
 {
+	struct latch latch;
 	struct rlimit limit;
-	size_t most;
+	struct err e = { 0 };
+	size_t most, each;
 
 	(void)getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = limit.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 	if (limit.rlim_max == RLIM_INFINITY)
 		return MANY;
-	most = ((size_t)limit.rlim_max - SPARE_FDS) / 3;
+	(void)latch_open(&latch, &e);
+	each = latch.fd == latch.write_fd ? 2 : 3;
+	latch_close(&latch);
+	most = ((size_t)limit.rlim_max - SPARE_FDS) / each;
 	return most < MANY ? most : MANY;
 }
 

@@ -105,7 +105,13 @@ squid_login() {
 		http_access allow known
 		http_access deny all
 	END
-	start squid squid -N -f "$PWD/squid.conf"
+	squid_name=haul$port
+	start squid squid -N -n "$squid_name" -f "$PWD/squid.conf"
+}
+
+# What a killed squid leaves of its shared memory.
+squid_clean() {
+	[[ ! ${squid_name-} ]] || rm -f "/dev/shm/$squid_name"-cf__*
 }
 
 # --- servers of the PROXY protocol, on $port --------------------------------

@@ -224,13 +224,14 @@ try_all(struct probe *p, struct err *e)
 
 	p->next = 0;
 	r = probe_names(p, e);
-	if (r == SK_OK && p->failed.code == ERR_NONE)
+	if (r == SK_OK && p->failed.code == ERR_NONE && intr_signal() == 0)
 		r = probe_ports(p, e);
 	if (p->failed.code != ERR_NONE) {
 		err_move(e, &p->failed);
 		return SK_ERROR;
 	}
-	return r;
+	/* It may have ended everything before the runner has seen it. */
+	return r == SK_OK && intr_signal() != 0 ? SK_INTERRUPTED : r;
 }
 
 static bool

@@ -90,7 +90,8 @@ expect() {
 		esac
 		dump | awk -F'\t' -v sub_="$sub" -v role="$role" '
 			$1 != sub_ || $2 ~ /^(help|version|listen|connect)$/ { next }
-			{ row = ($4 == "-" ? "host" : "argument") "\t" sub_ role " " }
+			{ row = ($4 == "-" || $4 == "ADDRESS" ? "host" : "argument") \
+				"\t" sub_ role " " }
 			{ print row "--" $2 }
 			$3 != "-" { print row "-" $3 }' >>options
 	done
@@ -104,8 +105,9 @@ expect() {
 	done
 	# The same where only local addresses are offered.
 	dump | awk -F'\t' '
-		$1 != "listen" || $2 ~ /^(help|version)$/ { next }
-		{ print ($4 == "-" ? "host" : "argument") "\t--" $2 }' >options
+		$1 != "listen" || $2 ~ /^(help|version|activate)$/ { next }
+		{ print ($4 == "-" || $4 == "ADDRESS" ? "host" : "argument") \
+			"\t--" $2 }' >options
 	sed "s/.*\t\(.*\)/tab haul listen \1 localh/" options >requests
 	ask requests
 	for shell in "${SHELLS[@]}"; do
@@ -189,6 +191,25 @@ expect() {
 		haul receive --directory fil -> haul receive --directory files/
 		haul receive --directory=fil -> haul receive --directory=files/
 		haul receive -D files/so -> haul receive -D files/so
+		haul connect --proxy-protocol v -> haul connect --proxy-protocol v
+		haul connect --proxy-protocol=v1 -> haul connect --proxy-protocol=v1_
+		haul connect --proxy-protocol v2 -> haul connect --proxy-protocol v2_
+		haul connect --proxy ht -> haul connect --proxy http://
+		haul send --proxy=ht -> haul send --proxy=http://
+		haul listen --proxy ht -> haul listen --proxy http://
+		haul listen --limit 5 -> haul listen --limit 500K_
+		haul receive --limit=5 -> haul receive --limit=500K_
+		haul connect --hold-for 2 -> haul connect --hold-for 250ms_
+		haul listen --line-delay=2 -> haul listen --line-delay=250ms_
+		haul listen --allow @files/so -> haul listen --allow @files/sock.1_
+		haul listen --deny=@files/so -> haul listen --deny=@files/sock.1_
+		haul listen --forward prob -> haul listen --forward prob.host:
+		haul listen --forward uni -> haul listen --forward unix:
+		haul listen --forward unix:files/so -> haul listen --forward unix:files/sock.1_
+		haul listen --forward=unix:files/so -> haul listen --forward=unix:files/sock.1_
+		haul listen --forward prob.host:domain- -> haul listen --forward prob.host:domain-s_
+		haul connect --also prob -> haul connect --also prob.host:
+		haul connect --also prob.host:domain- -> haul connect --also prob.host:domain-s_
 	END
 	expect table "${SHELLS[@]}"
 }
@@ -217,6 +238,21 @@ expect() {
 		haul send prob.host:80 -- files/so -> haul send prob.host:80 -- files/sock.1_
 		haul send -l 9000 files/so -> haul send -l 9000 files/sock.1_
 		haul send -l 9000 one files/so -> haul send -l 9000 one files/sock.1_
+	END
+	expect table "${SHELLS[@]}"
+}
+
+@test "the command behind --" {
+	mkdir tools
+	printf '#!/bin/sh\n' >tools/haul-probe-tool
+	chmod +x tools/haul-probe-tool
+	PATH=$PWD/tools:$PATH
+	cat >table <<-END
+		haul listen localhost 9000 -- haul-probe-t -> haul listen localhost 9000 -- haul-probe-tool_
+		haul connect prob.host:80 -- haul-probe-t -> haul connect prob.host:80 -- haul-probe-tool_
+		haul connect -u prob.host 80 -- cat files/so -> haul connect -u prob.host 80 -- cat files/sock.1_
+		haul listen --activate -- haul-probe-t -> haul listen --activate -- haul-probe-tool_
+		haul listen --activate localh -> haul listen --activate localh
 	END
 	expect table "${SHELLS[@]}"
 }

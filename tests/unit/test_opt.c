@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "cli/options.h"
+#include "cli/service.h"
 #include "tap.h"
 
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
@@ -282,6 +283,9 @@ struct all_options {
 	struct dial_options dial;
 	struct bind_options bind;
 	struct relay_options relay;
+	struct transfer_options transfer;
+	struct probe_options probe;
+	struct service_options service;
 };
 
 #define GROUP(title, rows, count, field)				\
@@ -295,6 +299,8 @@ static const struct opt_group all_groups[] = {
 	GROUP("Dial", dial_opts, DIAL_OPTS, dial),
 	GROUP("Bind", bind_opts, BIND_OPTS, bind),
 	GROUP("Relay", relay_opts, RELAY_OPTS, relay),
+	GROUP("Probe", probe_opts, PROBE_OPTS, probe),
+	GROUP("Serving", service_opts, SERVICE_OPTS, service),
 };
 
 static const struct opt_command all_command = {
@@ -312,6 +318,8 @@ test_own(void)
 		{ &opt_string, "x" }, { &opt_duration, "1" },
 		{ &opt_fd, "50" }, { &opt_backlog, "5" }, { &opt_mode, "600" },
 		{ &opt_datagram, "line" }, { &opt_sockopt, "nodelay=on" },
+		{ &opt_texts, "x" }, { &opt_rate, "1.5M" },
+		{ &opt_count, "3" },
 	};
 	char word[64], *argv[WORDS_MAX + 2];
 	const char *words[] = { word, NULL, NULL };
@@ -366,6 +374,46 @@ test_values(void)
 		    &e) && e.code == ERR_USAGE, "refused: %s", wrong[i][0]);
 		err_clear(&e);
 	}
+}
+
+/* What stands behind "--" is a command, where there can be one. */
+static void
+test_command(void)
+{
+	char haul[] = "all", four[] = "-4", host[] = "h", port[] = "1",
+	    dashes[] = "--", cat[] = "cat", u[] = "-u";
+	struct all_options all = { .common = COMMON_DEFAULTS };
+	char *const *words = NULL;
+	struct err e = { 0 };
+
+	{
+		char *argv[] = { haul, host, four, port, dashes, cat, u, NULL };
+
+		optind = 0;
+		tap_ok(opt_parse_command(&all_command, 7, argv, &all, &words,
+		    &e) && words != NULL && words[0] == cat &&
+		    words[1] == u && words[2] == NULL && argv[1] == host &&
+		    argv[2] == port && argv[3] == NULL &&
+		    all.common.address.ipv4 && !all.common.address.udp,
+		    "operands, and the words of a command");
+	}
+	{
+		char *argv[] = { haul, host, port, dashes, NULL };
+
+		optind = 0;
+		tap_ok(opt_parse_command(&all_command, 4, argv, &all, &words,
+		    &e) && words == NULL && argv[3] == NULL,
+		    "no command behind --");
+	}
+	{
+		char *argv[] = { haul, host, dashes, u, NULL };
+
+		optind = 0;
+		tap_ok(opt_parse(&all_command, 4, argv, &all, &e) &&
+		    argv[1] == host && argv[2] == u && argv[3] == NULL,
+		    "operands behind --, where there is no command");
+	}
+	err_clear(&e);
 }
 
 /* What a function prints to descriptor 1, as a text. */
@@ -435,6 +483,7 @@ main(void)
 	test_hostile();
 	test_own();
 	test_values();
+	test_command();
 	test_texts();
 	return tap_done();
 }

@@ -169,6 +169,53 @@ static const struct duration_case {
 	{ "nan", false, 0 },
 };
 
+static const struct size_case {
+	const char *text;
+	bool ok;
+	uint64_t value;
+} sizes[] = {
+	{ "1", true, 1 },
+	{ "65507", true, 65507 },
+	{ "500K", true, 500 * 1024 },
+	{ "1.5M", true, 3 * 512 * 1024 },
+	{ "0.5K", true, 512 },
+	{ "2G", true, UINT64_C(2) << 30 },
+	{ "1T", true, UINT64_C(1) << 40 },
+	{ "1.9", true, 1 },
+	{ "4194303T", true, UINT64_C(4194303) << 40 },
+	{ "4194304T", false, 0 },
+	{ "18446744073709551616", false, 0 },
+	{ "0", false, 0 },
+	{ "0.0001K", false, 0 },
+	{ "", false, 0 },
+	{ "K", false, 0 },
+	{ ".5K", false, 0 },
+	{ "1.K", false, 0 },
+	{ "1k", false, 0 },
+	{ "1KB", false, 0 },
+	{ "1KK", false, 0 },
+	{ "1 K", false, 0 },
+	{ "-1", false, 0 },
+	{ "0x10", false, 0 },
+	{ "1e3", false, 0 },
+};
+
+static void
+test_sizes(void)
+{
+	uint64_t out;
+	size_t i;
+	bool ok;
+
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		out = 7;
+		ok = parse_size(sizes[i].text, &out);
+		tap_ok(ok == sizes[i].ok &&
+		    out == (ok ? sizes[i].value : 7), "size %s",
+		    sizes[i].text);
+	}
+}
+
 static void
 test_durations(void)
 {
@@ -254,6 +301,7 @@ main(void)
 	tap_start();
 	test_numbers();
 	test_modes();
+	test_sizes();
 	test_durations();
 	test_bools();
 	test_hostile();

@@ -64,6 +64,31 @@ _haul_address()
     __ltrim_colon_completions "$cur"
 }
 
+# An ADDRESS of one word, which an option takes.
+_haul_whole_address()
+{
+    case $cur in
+        *:*) _haul_address '' "$1" ;;
+        *)
+            _known_hosts_real -c -- "$cur"
+            _haul_offer -W 'localhost: unix: vsock:'
+            compopt -o nospace
+            ;;
+    esac
+}
+
+# What follows "--": a command and its arguments.
+_haul_command()
+{
+    local i
+    for ((i = 2; i < COMP_CWORD; i++)); do
+        if [[ ${COMP_WORDS[i]} == -- ]]; then
+            _command_offset $((i + 1))
+            return
+        fi
+    done
+}
+
 _haul_sockopt()
 {
     local switches='nodelay keepalive reuseaddr broadcast multicast-loop mptcp
@@ -92,7 +117,7 @@ _haul_argument()
     local option=$1 protocol=$2
     case $option in
         --connect-timeout | --accept-timeout | --idle-timeout | -w | \
-            --timeout | --retry-for | --linger)
+            --timeout | --retry-for | --linger | --line-delay | --hold-for)
             _haul_offer -W '250ms 1s 5s 30s 1m 5m 1h'
             ;;
         --source | -s)
@@ -105,6 +130,29 @@ _haul_argument()
             ;;
         --port-file | --output | -o)
             _filedir
+            ;;
+        --forward | --also)
+            _haul_whole_address "$protocol"
+            ;;
+        --proxy)
+            _haul_offer -W 'socks5:// socks5h:// socks4:// socks4a:// http://'
+            compopt -o nospace
+            __ltrim_colon_completions "$cur"
+            ;;
+        --proxy-protocol)
+            _haul_offer -W 'v1 v2'
+            ;;
+        --allow | --deny)
+            [[ $cur == @* ]] || return
+            cur=${cur#@}
+            _filedir
+            _haul_prefix @
+            ;;
+        --shell)
+            _haul_offer -c
+            ;;
+        --limit)
+            _haul_offer -W '100K 500K 1M 10M'
             ;;
         --directory | -D)
             _filedir -d
@@ -131,11 +179,14 @@ _haul()
         --accept-timeout= -w= --idle-timeout= --timeout= --blocking
         --nonblocking --sockopt= -v --verbose -q --quiet -h --help -V
         --version'
-    local dial='-s= --source= -p= --source-port= --retry-for='
+    local dial='-s= --source= -p= --source-port= --proxy= --retry-for='
     local bind='--ready-fd= --port-file= --backlog= --socket-mode='
     local relay='-d --no-stdin --send-only --receive-only -C --crlf --hold
-        --linger= --datagram='
-    local transfer='--raw --progress --no-progress'
+        --linger= --datagram= --limit= --line-delay= --telnet --shell='
+    local service='-k --keep-open --max-clients= --count= --broker --forward=
+        --proxy= --allow= --deny= --activate --accept-proxy-protocol'
+    local probe='-z --probe --also= --until-closed --hold-for= --expect='
+    local transfer='--raw --progress --no-progress --limit='
     local command=${words[1]} listening='' taken
     local -a options
 
@@ -144,8 +195,10 @@ _haul()
         return
     fi
     case $command in
-        listen) listening=y taken="$common $bind $relay" ;;
-        connect) taken="$common $dial $relay" ;;
+        listen) listening=y taken="$common $bind $relay $service" ;;
+        connect)
+            taken="$common $dial $relay $probe --proxy-protocol= --pass-fd"
+            ;;
         send)
             taken="$common $dial $bind $transfer --datagram= -l --listen"
             ;;
@@ -160,7 +213,7 @@ _haul()
 
     # What stands before the cursor: options, arguments of theirs, operands.
     local -a operands=()
-    local word option='' protocol=tcp ended='' i
+    local word option='' protocol=tcp ended='' activated='' i
     for ((i = 2; i < cword; i++)); do
         word=${words[i]}
         if [[ $option ]]; then
@@ -173,6 +226,7 @@ _haul()
         case $word in
             --) ended=y ;;
             --udp | -!(-*)u*) protocol=udp ;;&
+            --activate) activated=y ;;&
             --listen | -!(-*)l*) [[ $command == send ]] && listening=y ;;&
             --connect | -!(-*)c*) [[ $command == receive ]] && listening='' ;;&
             --*) option=$word ;;
@@ -186,6 +240,9 @@ _haul()
     if [[ $option ]]; then
         _haul_argument "$option" "$protocol"
         return
+    elif [[ $ended && $command == @(listen|connect) ]]; then
+        _haul_command
+        return
     elif [[ ! $ended && $cur == -* ]]; then
         _haul_offer -W "${options[*]%=}"
         return
@@ -196,7 +253,9 @@ _haul()
         unix:* | vsock:* | \[* | !(*:*):!(*:*)) whole=y ;;
         +([0-9])) whole=$listening ;;
     esac
-    if ((${#operands[@]} == 0)); then
+    if [[ $activated ]]; then
+        return
+    elif ((${#operands[@]} == 0)); then
         _haul_address "$listening" "$protocol"
     elif ((${#operands[@]} == 1)) && [[ ! $whole ]]; then
         _haul_services "$protocol"

@@ -15,7 +15,8 @@ function __haul_operands
     set -l with_argument --connect-timeout --accept-timeout --idle-timeout \
         --timeout --sockopt --source --source-port --retry-for --ready-fd \
         --port-file --backlog --socket-mode --linger --datagram --output \
-        --directory --count
+        --directory --count --max-clients --forward --proxy --shell --allow \
+        --deny --limit --line-delay --proxy-protocol --also --hold-for --expect
     set -l words (commandline -opc)
     set -l skip no
     set -l ended no
@@ -36,7 +37,31 @@ end
 # Does the command line have this option?
 function __haul_option -a letter long
     set -l words (commandline -opc)
-    string match -qr -- "^(--$long|-[^-]*$letter.*)\$" $words[3..]
+    contains -- --$long $words[3..]
+    or test -n "$letter"
+    and string match -qr -- "^-[^-]*$letter.*\$" $words[3..]
+end
+
+# Where the command behind "--" begins, if there is one.
+function __haul_command_at
+    __haul_command listen connect
+    or return
+    set -l words (commandline -opc)
+    set -l ended (contains -i -- -- $words)
+    and math $ended + 1
+end
+
+# What comes next of that command.
+function __haul_next_of_command
+    set -l words (commandline -opc)
+    set -l first (__haul_command_at)
+    set -l word (commandline -ct)
+    if test $first -le (count $words)
+        complete -C (string join ' ' -- \
+            (string escape -- $words[$first..]) $word)
+    else
+        complete -C $word
+    end
 end
 
 # Does this command line listen?
@@ -66,6 +91,8 @@ end
 # Does an address, a port, a file come next?
 function __haul_next -a what
     __haul_command listen connect send receive
+    and not __haul_command_at >/dev/null
+    and not __haul_option '' activate
     or return
     set -l operands (__haul_operands)
     switch (count $operands)
@@ -97,8 +124,13 @@ function __haul_local_addresses
     ip -o address 2>/dev/null | string replace -rf '.* inet6? ([^/ ]+).*' '$1'
 end
 
+# The word before the cursor, or what stands behind "=" in "--option=...".
+function __haul_value
+    commandline -ct | string replace -r '^--[a-z-]+=' ''
+end
+
 function __haul_addresses
-    set -l word (commandline -ct)
+    set -l word (__haul_value)
     switch $word
         case 'unix:@*' 'vsock:*:*'
             return
@@ -127,6 +159,29 @@ function __haul_addresses
         echo localhost
         __fish_print_hostnames
     end
+end
+
+# An address of one word, which an option takes.
+function __haul_whole_addresses
+    set -l word (__haul_value)
+    switch $word
+        case 'unix:*' 'vsock:*' '[*]:*' '*:*'
+            __haul_addresses
+        case '*'
+            printf '%s\t%s\n' unix: 'UNIX socket' vsock: 'virtual machine'
+            printf '%s:\n' localhost (__fish_print_hostnames)
+    end
+end
+
+function __haul_proxies
+    printf '%s://\n' socks5 socks5h socks4 socks4a http
+end
+
+# A network is an address, a prefix, a name, or a file.
+function __haul_networks
+    set -l word (__haul_value)
+    string match -q '@*' -- $word
+    and printf '@%s\n' (__fish_complete_path (string sub -s 2 -- $word))
 end
 
 function __haul_sockopts
@@ -186,6 +241,8 @@ complete -c haul -s V -l version -d 'print the version and exit'
 complete -c haul -n '__haul_next address' -k -a '(__haul_addresses)'
 complete -c haul -n '__haul_next port' -k -a '(__haul_services)'
 complete -c haul -n '__haul_next file' -F
+complete -c haul -n '__haul_command_at >/dev/null' \
+    -a '(__haul_next_of_command)'
 
 # Options of every subcommand
 set -l command '__haul_command listen connect send receive'
@@ -215,6 +272,8 @@ complete -c haul -n $command -s s -l source -xa '(__haul_local_addresses)' \
     -d 'connect from a local address'
 complete -c haul -n $command -s p -l source-port -xa '(__haul_services)' \
     -d 'connect from a local port'
+complete -c haul -n $command -l proxy -xka '(__haul_proxies)' \
+    -d 'through a SOCKS or HTTP proxy'
 complete -c haul -n $command -l retry-for -xka $durations \
     -d 'keep trying until somebody answers'
 
@@ -239,8 +298,54 @@ complete -c haul -n $command -l hold \
     -d 'at end of input, keep our direction open'
 complete -c haul -n $command -l linger -xka $durations \
     -d 'leave this long after end of input'
+complete -c haul -n $command -l line-delay -xka $durations \
+    -d 'wait between the lines that are sent'
+complete -c haul -n $command -l telnet \
+    -d 'refuse what a telnet peer negotiates'
+complete -c haul -n $command -l shell -xa '(complete -C (__haul_value))' \
+    -d 'run a command with /bin/sh'
+complete -c haul -n '__haul_command listen connect send receive' -l limit \
+    -xka '100K 500K 1M 10M' -d 'at most so many bytes a second'
 complete -c haul -n '__haul_command listen connect send' -l datagram \
     -xa 'line chunk' -d 'with -u, what becomes a datagram'
+
+# Serving
+set command '__haul_command listen'
+complete -c haul -n '__haul_command listen receive' -l count -x \
+    -d 'end after so many clients or transfers'
+complete -c haul -n $command -s k -l keep-open \
+    -d 'serve any number of clients'
+complete -c haul -n $command -l max-clients -x -d 'so many at a time'
+complete -c haul -n $command -l broker \
+    -d 'what a client sends goes to all the others'
+complete -c haul -n $command -l forward -xka '(__haul_whole_addresses)' \
+    -d 'join each client to a connection'
+complete -c haul -n $command -l proxy -xka '(__haul_proxies)' \
+    -d 'with --forward, through a proxy'
+complete -c haul -n $command -l allow -xka '(__haul_networks)' \
+    -d 'only clients from a network'
+complete -c haul -n $command -l deny -xka '(__haul_networks)' \
+    -d 'no clients from a network'
+complete -c haul -n $command -l activate \
+    -d 'take the sockets that systemd has passed'
+complete -c haul -n $command -l accept-proxy-protocol \
+    -d 'each client begins with a PROXY header'
+
+# Connections and probes
+set command '__haul_command connect'
+complete -c haul -n $command -l proxy-protocol -xa 'v1 v2' \
+    -d 'begin with a PROXY header'
+complete -c haul -n $command -l pass-fd \
+    -d 'pass the connection over standard output'
+complete -c haul -n $command -s z -l probe -d 'only see which ports are open'
+complete -c haul -n $command -l also -xka '(__haul_whole_addresses)' \
+    -d 'a further target'
+complete -c haul -n $command -l until-closed \
+    -d 'succeed when nobody listens any more'
+complete -c haul -n $command -l hold-for -xka $durations \
+    -d 'open means that the connection stays'
+complete -c haul -n $command -l expect -x \
+    -d 'open means that the service says this'
 
 # Transfers
 set command '__haul_command send receive'
@@ -257,8 +362,6 @@ complete -c haul -n $command -l fsync \
     -d 'confirm only what has reached the disk'
 complete -c haul -n $command -s k -l keep-open \
     -d 'take one transfer after the other'
-complete -c haul -n $command -l count -x \
-    -d 'with -k, end after so many transfers'
 
 # Who waits for whom
 complete -c haul -n '__haul_command send' -s l -l listen \

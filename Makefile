@@ -124,9 +124,15 @@ lint:
 	shellcheck -x tests/cli/*.bats tests/cli/lib/*.bash
 	mandoc -T lint -W warning man/*.[17]
 
-# Transfers against public peers. BENCH: options and cases, see its --help.
-bench: $(BUILD)/haul
-	tests/bench/run --haul $(BUILD)/haul --json $(BUILD)/bench.json $(BENCH)
+# haul against public peers and against the smallest programs that do the same.
+# BENCH: options and cases, see its --help.
+BENCH_TOOLS = $(BUILD)/tests/bench/floor $(BUILD)/tests/bench/load
+
+$(BENCH_TOOLS): %: %.o $(BUILD)/tests/bench/net.o
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+bench: $(BUILD)/haul $(BENCH_TOOLS)
+	tests/bench/run --build $(BUILD) $(BENCH)
 
 # The main job on real input: a directory tree from one haul to another.
 demo: $(BUILD)/haul

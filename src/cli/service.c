@@ -138,6 +138,7 @@ struct serving {
 	bool alone;		/* one client, whose failure is ours */
 	struct err first;	/* what it was, or the first of all */
 	bool failed;
+	bool late;		/* the run's own time limit among them */
 };
 
 static void
@@ -181,10 +182,10 @@ closed(void *context, const struct client *c, const struct err *e)
 {
 	struct serving *v = context;
 	const struct err *p;
+	/* The run is over for everybody: that is told once, at its end. */
+	bool late = e->code == ERR_TIMEOUT &&
+	    clock_now_ns() >= v->session->deadline_ns;
 
-	/* The run is over for everybody: that is told once. */
-	if (clock_now_ns() >= v->session->deadline_ns)
-		return;
 	if (e->code == ERR_NONE)
 		log_verbose("%s has ended", c->name);
 	else if (e->quiet)
@@ -194,7 +195,8 @@ closed(void *context, const struct client *c, const struct err *e)
 	if (!v->failed)
 		err_append(&v->first, e);
 	v->failed = true;
-	for (p = e; !v->alone && p != NULL; p = p->next)
+	v->late |= late;
+	for (p = e; !v->alone && !late && p != NULL; p = p->next)
 		tell_reason(c, p);
 }
 
@@ -344,7 +346,7 @@ conclude(struct serving *v, enum sk_result r, struct err *e)
 {
 	if (r == SK_OK && v->failed) {
 		err_move(e, &v->first);
-		e->quiet |= !v->alone;
+		e->quiet |= !v->alone && !v->late;
 		r = SK_ERROR;
 	}
 	err_clear(&v->first);

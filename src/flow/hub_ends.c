@@ -229,6 +229,7 @@ hub_begun(void *hub, struct server *server)
 		    step_source);
 		h->source_stage.socks[0] = h->in;
 		init_run(h, &h->source, &h->source_stage, source_over);
+		h->source.single = true;
 		h->source_runs = true;
 		ok = serve_add(server, &h->source, &e);
 	}

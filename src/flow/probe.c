@@ -17,7 +17,7 @@ enum {
 	FIRST = 32,		/* in non-blocking mode */
 	SPARE = 24,		/* descriptors for everything else */
 	ADDRESSES_MAX = 32,	/* that one connection tries at a time */
-	RUN_FDS = 8,		/* of a run in blocking mode */
+	RUN_FDS = 4,		/* of a run in blocking mode, at most */
 	LINE_BYTES = 1024,
 	RETRY_FIRST_MS = 50,
 	RETRY_LAST_MS = 1000,
@@ -410,6 +410,8 @@ probe_run(const struct probe_config *config,
 	enum sk_result r = SK_ERROR;
 	bool limited;
 
+	if (count == 0)
+		return SK_OK;
 	(void)pthread_mutex_init(&p.lock, NULL);
 	(void)pthread_mutex_init(&p.lines.lock, NULL);
 	limited = getrlimit(RLIMIT_NOFILE, &limit) == 0;

@@ -76,7 +76,8 @@ begin(struct probe_host *h, struct runner *runner, bool *pending,
 	stage_init_single(&h->stage, &h->leg, h, step);
 	h->stage.socks[0] = h->lookup;
 	h->run = (struct run){ .stage = &h->stage, .owner = h,
-	    .mode = (unsigned char)h->probe->config->mode, .over = over };
+	    .single = true, .over = over,
+	    .mode = (unsigned char)h->probe->config->mode };
 	*pending = true;
 	return runner_add(runner, &h->run, e);
 }

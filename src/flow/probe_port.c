@@ -352,7 +352,8 @@ prober_start(struct prober *pr, struct probe *p, struct err *e)
 	pr->probe = p;
 	stage_init_single(&pr->stage, &pr->leg, pr, begin);
 	pr->run = (struct run){ .stage = &pr->stage, .owner = pr,
-	    .mode = (unsigned char)p->config->mode, .next = next,
+	    .single = true, .next = next,
+	    .mode = (unsigned char)p->config->mode,
 	    .over = over };
 	if (!runner_add(p->runner, &pr->run, e))
 		return false;

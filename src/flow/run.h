@@ -108,6 +108,7 @@ struct run {
 	struct stage *stage;	/* the one that goes on, or the first one */
 	void *owner;
 	unsigned char mode;	/* enum sk_mode */
+	bool single;		/* no stage has a judge: fewer descriptors */
 	/*
 	 * A stage is over, with SK_OK, SK_INTERRUPTED or SK_ERROR and *e. The
 	 * next one, or NULL: the run is over, with what is *r then. NULL:

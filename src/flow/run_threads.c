@@ -44,7 +44,6 @@ part_open(struct run *r, struct err *e)
 	};
 	struct run_threads_part *p = malloc(sizeof(*p));
 	bool ok;
-	int i;
 
 	r->threads = p;
 	if (p == NULL) {
@@ -52,9 +51,10 @@ part_open(struct run *r, struct err *e)
 		return false;
 	}
 	*p = closed;
-	ok = latch_open(&p->abort, e) && latch_open(&p->news, e);
-	for (i = 0; i < STAGE_LEGS; i++)
-		ok = ok && latch_open(&p->wake[i], e);
+	ok = latch_open(&p->abort, e) && latch_open(&p->wake[0], e);
+	if (!r->single)
+		ok = ok && latch_open(&p->wake[1], e) &&
+		    latch_open(&p->news, e);
 	if (!ok)
 		part_free(p);
 	return ok;
@@ -69,7 +69,8 @@ run_threads_wake(struct run *r, int leg)
 void
 run_threads_news(struct run *r)
 {
-	latch_set(&r->threads->news);
+	if (!r->single)
+		latch_set(&r->threads->news);
 }
 
 /* Wait for what a leg wants: SK_OK, or why there is nothing to wait for. */

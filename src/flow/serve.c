@@ -259,7 +259,8 @@ serve(const struct serve_config *config, struct sock **listener,
 	stage_init_single(&s.stage, &s.leg, &s, serve_step_accept);
 	s.stage.socks[0] = *listener;
 	s.run = (struct run){ .stage = &s.stage, .owner = &s,
-	    .mode = (unsigned char)config->mode, .over = serve_accept_over };
+	    .mode = (unsigned char)config->mode, .single = true,
+	    .over = serve_accept_over };
 	sock_set_deadline(*listener, config->deadline_ns);
 	s.runner = runner_new(config->mode, e);
 	if (s.runner != NULL)
@@ -288,7 +289,8 @@ serve_alone(enum sk_mode mode, struct sock **peer,
 	}
 	*peer = NULL;
 	r = run_alone(&c->run, e);
-	if (r == SK_INTERRUPTED && atomic_load(&c->begun) && service->signal != NULL)
+	if (r == SK_INTERRUPTED && atomic_load(&c->begun) &&
+	    service->signal != NULL)
 		service->signal(c, intr_signal());
 	client_free(c);
 	return r;

@@ -281,6 +281,10 @@ win(struct sock *s, size_t index, int fd)
 	dial_free(d);
 	sock_become(s, s->config->datagram ? &transport_datagram :
 	    &transport_stream, fd);
+	/* Only now: most attempts of a probe never get as far. */
+	if (s->kind == KIND_TCP && !(s->config->options != NULL &&
+	    sockopt_list_has(s->config->options, "nodelay")))
+		sock_set_nodelay(fd);
 	if (!s->config->datagram)
 		sock_first_layer(s);
 	return CONNECTED;

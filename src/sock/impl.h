@@ -192,8 +192,8 @@ bool sock_ends(const struct sock *s, struct sk_addr *peer,
     struct sk_addr *local);
 
 /*
- * Small writes of TCP go out at once: a relay has nothing to wait for. To be
- * set before the options that the user asks for.
+ * Small writes of TCP go out at once: a relay has nothing to wait for. Not
+ * where the user has asked for something else.
  */
 void sock_set_nodelay(int fd);
 

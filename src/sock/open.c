@@ -229,8 +229,6 @@ sock_open_fd(const struct sock *s, int family, bool listens, struct err *e)
 	if (fd == -1)
 		err_set(e, is_exhausted(errno) ? ERR_LOCAL : ERR_CONNECT,
 		    errno, s->name, "cannot make a socket");
-	else if (!s->config->datagram && is_inet(family))
-		sock_set_nodelay(fd);
 	return fd;
 }
 

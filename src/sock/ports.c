@@ -120,7 +120,9 @@ ports_parse_address(struct addr *a, struct ports *p, char *const *operands,
 	list = list_in(s);
 	if (list == NULL) {
 		list = operands[1];
-		both[1] = list != NULL ? any : NULL;
+		if (list == NULL)
+			return addr_parse(a, operands, flags, used, e);
+		both[1] = any;
 	} else if ((size_t)(list - s) + sizeof(any) <= sizeof(host)) {
 		/* The host with some port: addr_parse knows what it may be. */
 		memcpy(host, s, (size_t)(list - s));

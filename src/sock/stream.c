@@ -20,6 +20,15 @@ broken(struct sock *s, int sys, const char *phase, struct err *e)
 	return SK_ERROR;
 }
 
+/* It is told once, and recv(2) would see an end in order. */
+static enum sk_result
+broken_out(struct sock *s, int sys, struct err *e)
+{
+	if (sys == ECONNRESET)
+		atomic_store(&s->taken_error, sys);
+	return broken(s, sys, "sending", e);
+}
+
 /* At the end of what can be received: was it an end in order? */
 static enum sk_result
 stream_try_next(struct sock *s, struct err *e)
@@ -61,10 +70,7 @@ stream_try_send(struct sock *s, const void *buf, size_t len, size_t *put,
 	r = sock_send_fd(s->fd, buf, len, put);
 	if (r != SK_ERROR)
 		return r;
-	/* It is told once, and recv(2) would see an end in order. */
-	if (errno == ECONNRESET)
-		atomic_store(&s->taken_error, errno);
-	return broken(s, errno, "sending", e);
+	return broken_out(s, errno, e);
 }
 
 static enum sk_result
@@ -76,7 +82,7 @@ stream_try_shutdown(struct sock *s, struct err *e)
 		s->clean = sys_unacknowledged(s->fd) == 0;
 	if (shutdown(s->fd, SHUT_WR) != 0) {
 		sys = sock_take_error(s->fd);
-		return broken(s, sys != 0 ? sys : ECONNRESET, "sending", e);
+		return broken_out(s, sys != 0 ? sys : ECONNRESET, e);
 	}
 	s->shut = true;
 	return SK_OK;
@@ -99,7 +105,7 @@ stream_try_drain(struct sock *s, struct err *e)
 	left = sys_unacknowledged(s->fd);
 	sys = sock_take_error(s->fd);
 	if (sys != 0)
-		return broken(s, sys, "sending", e);
+		return broken_out(s, sys, e);
 	if (left == 0 || (left == 1 && s->shut))
 		return SK_OK;
 	if (left == -1 && atomic_load(&s->ended))
@@ -118,7 +124,7 @@ stream_try_probe(struct sock *s, struct err *e)
 {
 	int sys = sock_take_error(s->fd);
 
-	return sys == 0 ? SK_OK : broken(s, sys, "sending", e);
+	return sys == 0 ? SK_OK : broken_out(s, sys, e);
 }
 
 const struct transport transport_stream = {

@@ -48,8 +48,12 @@ class Usage:
 class Pipeline:
     """Commands joined by pipes, ready to begin when go() is called."""
 
-    def __init__(self, commands, log, stdin=os.devnull, stdout=os.devnull):
+    def __init__(self, commands, log, stdin=os.devnull, stdout=os.devnull,
+                 helpers=(), status=0):
+        """What the programs named in helpers use is not counted."""
         self.commands = commands
+        self.helpers = helpers
+        self.status = status
         self.usage = Usage()
         self.pids = {}
         self.gate = -1
@@ -118,18 +122,28 @@ class Pipeline:
         return found
 
     def wait(self):
-        """Wait for all; raise Failure if one has not ended with 0."""
+        """Wait for all; raise Failure if one has not ended as it should."""
         failed = None
         for pid in list(self.pids):
-            _, status, rusage = os.wait4(pid, 0)
-            command = self.pids.pop(pid)
-            self.usage.add(rusage)
-            code = os.waitstatus_to_exitcode(status)
-            if code != 0 and failed is None:
-                how = f"status {code}" if code > 0 else f"signal {-code}"
+            command, code = self.collect(pid)
+            if code != self.status and failed is None:
+                how = f"status {code}" if code >= 0 else f"signal {-code}"
                 failed = f"{shlex.join(command)}: {how}"
         if failed:
             raise Failure(failed)
+
+    def collect(self, pid):
+        _, status, rusage = os.wait4(pid, 0)
+        command = self.pids.pop(pid)
+        if command[0] not in self.helpers:
+            self.usage.add(rusage)
+        return command, os.waitstatus_to_exitcode(status)
+
+    def stop(self):
+        """End what runs until it is told to end, however it does that."""
+        for pid in list(self.pids):
+            os.kill(pid, signal.SIGTERM)
+            self.collect(pid)
 
     def kill(self):
         self.shut()
@@ -166,24 +180,113 @@ def time_limit(seconds):
         signal.signal(signal.SIGALRM, before)
 
 
+def end_strays():
+    """End the processes that what we started has left behind."""
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            for stray in children(os.getpid()):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(stray, signal.SIGKILL)
+            time.sleep(0.001)
+
+
+def children(pid):
+    found = []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children") as f:
+                found += map(int, f.read().split())
+    return found
+
+
+def family(pid):
+    """A process and those that it has started, and so on."""
+    found = [pid]
+    for one in found:
+        found += children(one)
+    return found
+
+
+def memory(pid):
+    """The bytes that a process and its family have now, shared ones once."""
+    total = 0
+    for one in family(pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            with open(f"/proc/{one}/smaps_rollup") as f:
+                for line in f:
+                    if line.startswith("Pss:"):
+                        total += int(line.split()[1]) * 1024
+    return total
+
+
+def cpu(pid):
+    """The seconds of CPU time of a process and its family until now."""
+    ticks = 0
+    for one in family(pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            with open(f"/proc/{one}/stat") as f:
+                fields = f.read().rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
 
 
-def port_listens(port):
-    """Whether somebody listens on this TCP port; nobody is connected to."""
-    listen = "0A"
-    for name in "tcp", "tcp6":
+def sockets(kind, port):
+    """The lines of /proc/net about the sockets that are bound to a port."""
+    for name in kind, kind + "6":
         with contextlib.suppress(FileNotFoundError):
             with open("/proc/net/" + name) as f:
                 for line in f:
                     field = line.split()
-                    if (field[3] == listen and
-                            field[1].endswith(f":{port:04X}")):
-                        return True
+                    if field[1].endswith(f":{port:04X}"):
+                        yield field
+
+
+def port_listens(port):
+    """Whether somebody listens on this TCP port; nobody is connected to."""
+    listen = "0A"
+    return any(field[3] == listen for field in sockets("tcp", port))
+
+
+def port_bound(port):
+    """Whether somebody takes datagrams on this UDP port."""
+    return any(True for _ in sockets("udp", port))
+
+
+def port_empty(port):
+    """Whether no datagram waits to be read there."""
+    return all(field[4].endswith(":00000000")
+               for field in sockets("udp", port))
+
+
+def path_listens(path):
+    """Whether somebody listens at this UNIX path."""
+    accepting = 0x10000
+    with open("/proc/net/unix") as f:
+        for line in f:
+            field = line.split()
+            if field[-1] == path and int(field[3], 16) & accepting:
+                return True
     return False
+
+
+def loopback_bytes():
+    """What the loopback interface has carried until now."""
+    with open("/proc/net/dev") as f:
+        for line in f:
+            name, _, numbers = line.partition(":")
+            if name.strip() == "lo":
+                return int(numbers.split()[0])
+    return 0
 
 
 def port_in(path):

@@ -42,7 +42,7 @@ session() {
 	is 0
 	await_all listener
 	says got hello
-	try haul connect -q -- 127.0.0.1 1
+	try haul send -q -- 127.0.0.1 1
 	is 4
 }
 

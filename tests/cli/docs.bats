@@ -128,6 +128,30 @@ options_of() {
 	done 3<help 4<all
 }
 
+@test "what a command finds in its environment is in the page" {
+	timeout 10 "$HAUL" listen --port-file port 127.0.0.1 0 -- env 3>&- &
+	until [[ -s port ]]; do
+		sleep 0.02
+	done
+	timeout 10 "$HAUL" connect -d 127.0.0.1 "$(<port)" >variables
+	wait $!
+	grep -oE '^(HAUL_(PEER|LOCAL|TRANSPORT)|PROTO|TCP)[A-Z_]*' variables \
+		>names
+	(($(wc -l <names) == 10))
+	page haul-listen | section DESCRIPTION >text
+	while read -r name; do
+		grep -qw "$name" text || fail "$name"
+	done <names
+}
+
+@test "the kinds of proxies are those that haul knows" {
+	run timeout 10 "$HAUL" connect --proxy nosuch://h 127.0.0.1 1
+	[[ $status == 2 && $output =~ \((socks5, [a-z0-9, ]*)\) ]]
+	tr -d ' ' <<<"${BASH_REMATCH[1]}" | tr , '\n' | sort >known
+	page haul-connect | sed -nE 's/^ {5}((socks|http)[a-z0-9]*) .*/\1/p' |
+		sort | diff known -
+}
+
 @test "the socket options are those that haul lists" {
 	timeout 10 "$HAUL" connect --sockopt help | cut -d' ' -f1 | sort >listed
 	# The page has a list for all systems and one for Linux.

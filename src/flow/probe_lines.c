@@ -128,8 +128,7 @@ lines_begin(struct lines *l, struct runner *runner, enum sk_mode mode,
 	l->stage.socks[0] = l->out;
 	l->stage.run = &l->run;
 	l->run = (struct run){ .stage = &l->stage, .owner = owner,
-	    .single = true, .mode = (unsigned char)mode,
-	    .next = next, .over = over };
+	    .mode = (unsigned char)mode, .next = next, .over = over };
 	l->finish = false;
 	l->running = true;
 	if (runner_add(runner, &l->run, e))

@@ -286,7 +286,7 @@ win(struct sock *s, size_t index, int fd)
 	    sockopt_list_has(s->config->options, "nodelay")))
 		sock_set_nodelay(fd);
 	if (!s->config->datagram)
-		sock_first_layer(s);
+		sock_first_layer(s, false);
 	return CONNECTED;
 }
 

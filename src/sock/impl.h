@@ -166,7 +166,7 @@ void sock_become(struct sock *s, const struct transport *tr, int fd);
  * says; when it has been through all that only begin it, it is transport_stream
  * or telnet. Each layer calls the second at its end.
  */
-void sock_first_layer(struct sock *s);
+void sock_first_layer(struct sock *s, bool accepted);
 void sock_next_layer(struct sock *s);
 extern const struct transport transport_announced, transport_announce,
     transport_telnet;

@@ -284,7 +284,7 @@ make_client(struct sock *s, int fd, const struct sk_addr *peer,
 	if (c->kind == KIND_TCP)
 		sock_set_nodelay(fd);
 	if (!tr->datagram)
-		sock_first_layer(c);
+		sock_first_layer(c, true);
 	/* A UNIX client mostly has no name: it is called by ours. */
 	if (peer->u.sa.sa_family != AF_UNIX)
 		sock_name_peer(c, peer);

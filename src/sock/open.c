@@ -154,15 +154,17 @@ sock_become(struct sock *s, const struct transport *tr, int fd)
 	}
 }
 
-/* What only who listens or only who connects asks for is not in both. */
 void
-sock_first_layer(struct sock *s)
+sock_first_layer(struct sock *s, bool accepted)
 {
 	const struct sock_config *config = s->config;
+	bool announces = config->announce != ANNOUNCE_NOT;
 
-	s->layers = (config->announced ? LAYER_ANNOUNCED : 0) |
-	    (config->announce != ANNOUNCE_NOT ? LAYER_ANNOUNCE : 0) |
-	    (config->telnet ? LAYER_TELNET : 0);
+	s->layers = config->telnet ? LAYER_TELNET : 0;
+	if (accepted && config->announced)
+		s->layers |= LAYER_ANNOUNCED;
+	if (!accepted && announces)
+		s->layers |= LAYER_ANNOUNCE;
 	sock_next_layer(s);
 }
 

@@ -279,7 +279,7 @@ take_over(struct sock *s)
 	s->taken_error = atomic_load(&p->below->taken_error);
 	proxy_release(s);
 	sock_become(s, &transport_stream, fd);
-	sock_first_layer(s);
+	sock_first_layer(s, false);
 }
 
 static enum sk_result

@@ -11,7 +11,8 @@ import shutil
 import proc
 
 MODES = "--blocking", "--nonblocking"
-OURS = "{haul}", "{floor}", "{load}"
+PROGRAMS = {"nc.openbsd", "nc.traditional", "ncat", "socat", "iperf3", "tcpserver",
+            "tar", "/bin/echo", "/bin/cat"}
 
 # Peers that move standard input to standard output over one connection: the
 # end that listens and the end that connects, and how they end on end of file.
@@ -61,11 +62,9 @@ class Contender:
 
     def missing(self):
         """The programs that are not installed."""
-        programs = {command.split()[0]
-                    for text in self.commands.values()
-                    for command in text.split(" | ")}
-        programs.difference_update(OURS)
-        return sorted(p for p in programs if shutil.which(p) is None)
+        words = {word for text in self.commands.values()
+                 for word in text.split()}
+        return sorted(p for p in words & PROGRAMS if shutil.which(p) is None)
 
     def start(self, key, names, log, helpers=()):
         """The proc.Pipeline of one of the commands, ready to go."""
@@ -96,16 +95,16 @@ def in_modes(**commands):
 
 
 def streams(table, source, sink):
-    """The peers of a table; source and sink with {} for the command."""
-    return [Contender(name, receive=sink.format(listen),
-                      send=source.format(connect))
+    """The peers of a table; source and sink with @ for the command."""
+    return [Contender(name, receive=sink.replace("@", listen),
+                      send=source.replace("@", connect))
             for name, (listen, connect) in table.items()]
 
 
 def floor(name, source, sink, receive, send):
     return Contender(f"floor {name}".strip(),
-                     receive=sink.format("{floor} " + receive),
-                     send=source.format("{floor} " + send))
+                     receive=sink.replace("@", "{floor} " + receive),
+                     send=source.replace("@", "{floor} " + send))
 
 
 def tar(name):

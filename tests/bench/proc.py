@@ -289,13 +289,13 @@ def loopback_bytes():
     return 0
 
 
-def port_in(path):
-    """The port in the file of --port-file; None while it is not complete."""
+def said_in(path):
+    """The line in the file of --port-file; None while it is not complete."""
     with contextlib.suppress(FileNotFoundError):
         with open(path) as f:
             text = f.read()
         if text.endswith("\n"):
-            return int(text)
+            return text.strip()
     return None
 
 

@@ -64,9 +64,10 @@ $(BUILD)/flags: FORCE
 UNIT_SRCS = $(wildcard tests/unit/test_*.c)
 UNIT_HELP = $(BUILD)/tests/unit/tap.o $(BUILD)/tests/unit/fault.o
 UNIT_TESTS = $(UNIT_SRCS:%.c=$(BUILD)/%)
-# QUICK=1 leaves out the sweeps over hundreds of positions and gigabytes.
-SWEEPS = $(wildcard tests/cli/once-transfer-*.bats)
-CLI_TESTS = $(filter-out $(if $(QUICK),$(SWEEPS)),$(wildcard tests/cli/*.bats))
+# QUICK=1 leaves out those that say "# quick: no": sweeps over hundreds of
+# positions and gigabytes, and what depends on other programs more than on ours.
+LONG := $(shell grep -l '^\# quick: no' tests/cli/*.bats)
+CLI_TESTS = $(filter-out $(if $(QUICK),$(LONG)),$(wildcard tests/cli/*.bats))
 JOBS ?= 4
 
 $(BUILD)/tests/unit/%.o: ALL_CPPFLAGS += -Itests/unit

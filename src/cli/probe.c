@@ -280,6 +280,8 @@ become(char *const *command, struct err *e)
 	(void)sigaction(SIGPIPE, &act, NULL);
 	(void)sigaction(SIGXFSZ, &act, NULL);
 	(void)pthread_sigmask(SIG_SETMASK, &none, &old);
+	/* A secret that is not its business. */
+	(void)unsetenv("HAUL_PROXY_AUTH");
 	(void)execvp(command[0], command);
 	sys = errno;
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);

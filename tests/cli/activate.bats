@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # --activate: sockets that a parent has opened.
 # shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
+# quick: no
 
 load lib/common
 

@@ -3,6 +3,7 @@
 # compared with the tables of the program, and TAB is pressed in a terminal.
 # modes: none
 # shellcheck disable=SC2154
+# quick: no
 
 ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 HAUL=${HAUL:-$ROOT/build/haul}

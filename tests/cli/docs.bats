@@ -2,6 +2,7 @@
 # The manual pages, the README and --help say what the program does.
 # modes: none
 # shellcheck disable=SC2154
+# quick: no
 
 export LC_ALL=C
 ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Counts and offsets beyond 2^31 and 2^32.
 # shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
+# quick: no
 
 load lib/common
 

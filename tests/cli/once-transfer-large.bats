@@ -2,6 +2,7 @@
 # Transfers beyond 2^32 bytes, and of many files.
 # runs: first
 # shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
+# quick: no
 
 load lib/common
 load lib/transfer

@@ -2,6 +2,7 @@
 # A connection that is cut at a few hundred places, and done again.
 # runs: first
 # shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
+# quick: no
 
 load lib/common
 load lib/transfer

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # The command line itself: help, version, and every way to get it wrong.
 # shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
+# quick: no
 
 load lib/common
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # --pass-fd: the connection goes to whoever is at the other end of stdout.
 # shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
+# quick: no
 
 load lib/common
 

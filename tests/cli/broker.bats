@@ -1,0 +1,193 @@
+#!/usr/bin/env bats
+# listen --broker: what one client sends goes to all the others.
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
+
+load lib/common
+
+CROWD=$PEERS/crowd.py
+
+# connected N: until the broker (haul, with -v) has had N clients.
+connected() {
+	local - && set +T
+	local end=$(($(now_ms) + 10000))
+	until (($(grep -c 'connection from' haul.err) >= $1)); do
+		(($(now_ms) < end)) || fail "no $1 clients:" "$(<haul.err)" ||
+			return
+		nap
+	done
+}
+
+client() {
+	start "$1" stream -o "$1.got" "connect:127.0.0.1:$port" "${@:2}"
+}
+
+ends_by_term() {
+	kill "${PID[haul]}"
+	await haul
+	is 143 haul.err
+}
+
+@test "everybody gets what the others send, and not its own" {
+	serve haul haul listen --broker -v 127.0.0.1 0 >out
+	client 1 await=go-1 "text=one\\n" recv=10
+	client 2 recv=4 await=go-2 "text=two\\n" recv=6
+	client 3 recv=8 "text=three\\n"
+	connected 3
+	touch go-1
+	await_size 2.got 4
+	await_size 3.got 4
+	touch go-2
+	await_all 1 2 3
+	says 1.got two three
+	says 2.got one three
+	says 3.got one two
+	[[ ! -s out ]]
+	ends_by_term
+	# stdin is nobody's.
+	serve haul haul listen --broker -v 127.0.0.1 0 >out <<<nothing
+	client 4 await=go-4
+	connected 1
+	nap 0.1
+	[[ ! -s 4.got ]]
+	touch go-4
+	await_all 4
+	ends_by_term
+}
+
+@test "a crowd: each hears all the others whole, in TCP and UNIX" {
+	for address in 127.0.0.1 unix:sock; do
+		rm -f sock all all.*
+		[[ $address == unix* ]] || address="$address 0"
+		# shellcheck disable=SC2086
+		serve haul haul listen --broker -v $address
+		[[ $address == unix* ]] || address=127.0.0.1:$port
+		start crowd "$CROWD" "$address" meet 60 4000 all until
+		await_file all.connected
+		connected 60
+		touch all.go
+		await_file all
+		touch until
+		await_all crowd
+		ends_by_term
+		! grep -q dropped haul.err
+	done
+}
+
+@test "a stream of 20 MB to three others, with digests" {
+	data 20000000 in
+	serve haul haul listen --broker -v 127.0.0.1 0
+	for n in 1 2 3; do client "$n" recv=20000000; done
+	connected 3
+	client talker send=in acked
+	await_all 1 2 3 talker
+	for n in 1 2 3; do same "$n.got" in; done
+	ends_by_term
+}
+
+@test "who comes later hears what comes later" {
+	serve haul haul listen --broker -v 127.0.0.1 0
+	client talker "text=early\\n" await=go "text=late\\n"
+	client first recv=1 touch=heard recv-any
+	connected 2
+	# The first may have missed what was said before it came.
+	touch go
+	await_all talker
+	await_text first.got late
+	client second recv=6
+	connected 3
+	client other "text=third\\n"
+	await_all second other
+	says second.got third
+	ends_by_term
+	await first
+}
+
+@test "a slow reader is dropped and told; the others get all" {
+	data 16000000 in
+	serve haul haul listen --broker -v 127.0.0.1 0
+	start stall stream -b 4096 "connect:127.0.0.1:$port" sleep=60000
+	start slow stream -b 4096 "connect:127.0.0.1:$port" slow=4/100 ||
+		true
+	for n in 1 2; do client "$n" recv=16000000; done
+	connected 4
+	begin=$(now_ms)
+	client talker send=in recv-any
+	await_all 1 2
+	within $(($(now_ms) - begin)) 8000
+	for n in 1 2; do same "$n.got" in; done
+	[[ $(grep -c 'dropped: it does not read' haul.err) == 2 ]]
+	runs haul
+	ends_by_term
+}
+
+@test "everybody floods everybody, some reset" {
+	data 3000000 in
+	serve haul haul listen --broker -v 127.0.0.1 0
+	for n in 1 2 3 4; do
+		client "$n" await=go flood=in recv=9000000 join await=end
+	done
+	for n in 5 6 7; do
+		client "$n" recv=200000 reset
+	done
+	connected 7
+	touch go
+	await_all 5 6 7
+	for n in 1 2 3 4; do await_size "$n.got" 9000000; done
+	touch end
+	await_all 1 2 3 4
+	! grep -q dropped haul.err
+	ends_by_term
+}
+
+@test "a half-close is not an end: who has said all still hears" {
+	serve haul haul listen --broker -v 127.0.0.1 0
+	client quiet shut recv=6
+	connected 1
+	client talker "text=hello\\n"
+	await_all quiet talker
+	says quiet.got hello
+	ends_by_term
+}
+
+@test "--max-clients and --count" {
+	serve haul haul listen --broker -v --max-clients 2 --count 4 127.0.0.1 0
+	client 1 recv=17 await=go
+	connected 1
+	client 2 "text=hello\\n"
+	await_all 2
+	await_size 1.got 6
+	# The second has closed: a third may come.
+	client 3 "text=third\\n"
+	await_size 1.got 12
+	await_all 3
+	client 4 "text=last\\n"
+	await_size 1.got 17
+	touch go
+	await_all 1 4 haul
+	says 1.got hello third last
+}
+
+@test "--broker and COMMAND, stdin's options: usage" {
+	for words in "--forward 127.0.0.1:1" "--shell true" "-d" "--hold" \
+		"--send-only" "--line-delay 1s"; do
+		# shellcheck disable=SC2086
+		try haul listen --broker $words --timeout 1ms 127.0.0.1 0
+		is 2 || fail "$words"
+	done
+}
+
+@test "datagrams: whole, to all the others" {
+	serve haul haul listen -u --broker -v 127.0.0.1 0
+	start 1 dgram "to:127.0.0.1:$port" "text=1" recv=6 >1.said
+	start 2 dgram "to:127.0.0.1:$port" "text=2" recv=5 >2.said
+	# Both are known before somebody talks to them.
+	connected 2
+	start 3 dgram "to:127.0.0.1:$port" send=0,1,1472,20000,65507 >3.said
+	await_all 3
+	tail -n 5 1.said >1.tail
+	tail -n 5 2.said >2.tail
+	await 1 5 || :
+	await 2 5 || :
+	same 1.tail 3.said || same 2.tail 3.said
+	ends_by_term
+}

@@ -134,6 +134,30 @@ client_free(struct client *c)
 	free(c);
 }
 
+/* With the lock held. */
+static void
+unlink_client(struct server *s, struct client *c)
+{
+	if (c->previous != NULL)
+		c->previous->next = c->next;
+	else
+		s->clients = c->next;
+	if (c->next != NULL)
+		c->next->previous = c->previous;
+}
+
+/* As the last thing, as all that is left may be freed once nobody is there. */
+static void
+count_out(struct server *s, bool established)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	s->active--;
+	if (!established)
+		s->taken--;
+	s->last_ns = clock_now_ns();
+	(void)pthread_mutex_unlock(&s->lock);
+}
+
 void
 serve_client_over(struct run *run, enum sk_result r, struct err *e)
 {
@@ -142,24 +166,26 @@ serve_client_over(struct run *run, enum sk_result r, struct err *e)
 	bool established;
 
 	(void)pthread_mutex_lock(&s->lock);
-	if (c->previous != NULL)
-		c->previous->next = c->next;
-	else
-		s->clients = c->next;
-	if (c->next != NULL)
-		c->next->previous = c->previous;
+	unlink_client(s, c);
 	if (r != SK_INTERRUPTED && s->config->closed != NULL)
 		s->config->closed(s->config->context, c, e);
 	(void)pthread_mutex_unlock(&s->lock);
 	established = c->established;
 	client_free(c);
-	(void)pthread_mutex_lock(&s->lock);
-	s->active--;
-	if (!established)
-		s->taken--;
-	s->last_ns = clock_now_ns();
-	(void)pthread_mutex_unlock(&s->lock);
+	count_out(s, established);
 	serve_finish_if_done(s);
+}
+
+void
+serve_client_drop(struct client *c)
+{
+	struct server *s = c->server;
+
+	(void)pthread_mutex_lock(&s->lock);
+	unlink_client(s, c);
+	(void)pthread_mutex_unlock(&s->lock);
+	client_free(c);
+	count_out(s, false);
 }
 
 struct client *
@@ -266,6 +292,7 @@ serve(const struct serve_config *config, struct sock **listener,
 	if (s.runner != NULL)
 		r = run_server(&s, begun, e);
 	runner_free(s.runner);
+	sock_abort(&s.pending);
 	if (s.failed && r != SK_INTERRUPTED) {
 		err_move(e, &s.reason);
 		r = SK_ERROR;

@@ -8,6 +8,8 @@
 enum {
 	/* Out of room or descriptors: look again then, or when one leaves. */
 	LOOK_MS = 200,
+	/* ...which is told once in a while. */
+	TELL_SEC = 60,
 	/* What comes before a client is established may take so long. */
 	HANDSHAKE_LIMIT_MS = 5000,
 	/* Connections taken in a row, before the others have their turn. */
@@ -31,23 +33,9 @@ trouble(struct server *s, struct err *e)
 	err_clear(e);
 }
 
-/* A client that has come becomes a run. What it lacks, it lacks alone. */
 static void
-take_client(struct server *s, struct sock *peer)
+link_client(struct server *s, struct client *c)
 {
-	struct err e = { .code = ERR_NONE };
-	struct client *c;
-
-	sock_set_deadline(peer, clock_min_ns(s->config->deadline_ns,
-	    clock_now_ns() + HANDSHAKE_LIMIT_MS * CLOCK_MS));
-	c = serve_client_new(s->service, s->context, s->config->mode, peer, &e);
-	if (c == NULL) {
-		sock_abort(&peer);
-		trouble(s, &e);
-		return;
-	}
-	c->server = s;
-	c->run.over = serve_client_over;
 	(void)pthread_mutex_lock(&s->lock);
 	s->active++;
 	s->taken++;
@@ -57,11 +45,43 @@ take_client(struct server *s, struct sock *peer)
 		c->next->previous = c;
 	s->clients = c;
 	(void)pthread_mutex_unlock(&s->lock);
-	if (runner_add(s->runner, &c->run, &e))
-		return;
-	err_set(&e, e.code, e.sys, c->name, "%s", e.text);
-	serve_client_over(&c->run, SK_ERROR, &e);
-	err_clear(&e);
+}
+
+/*
+ * A client that has come becomes a run. What it lacks, it lacks alone; but if
+ * that is descriptors, *peer stays, to be taken later: SK_ERROR with *e.
+ */
+static enum sk_result
+take_client(struct server *s, struct sock **peer, struct err *e)
+{
+	struct client *c;
+
+	sock_set_deadline(*peer, clock_min_ns(s->config->deadline_ns,
+	    clock_now_ns() + HANDSHAKE_LIMIT_MS * CLOCK_MS));
+	c = serve_client_new(s->service, s->context, s->config->mode, *peer,
+	    e);
+	if (c == NULL) {
+		sock_abort(peer);
+		trouble(s, e);
+		return SK_OK;
+	}
+	c->server = s;
+	c->run.over = serve_client_over;
+	link_client(s, c);
+	if (runner_add(s->runner, &c->run, e)) {
+		*peer = NULL;
+		return SK_OK;
+	}
+	if (is_exhausted(e)) {
+		c->peer = NULL;
+		serve_client_drop(c);
+		return SK_ERROR;
+	}
+	*peer = NULL;
+	err_set(e, e->code, e->sys, c->name, "%s", e->text);
+	serve_client_over(&c->run, SK_ERROR, e);
+	err_clear(e);
+	return SK_OK;
 }
 
 /* Ask somebody who has nothing more to say to make room. */
@@ -122,10 +142,13 @@ wait_for_room(struct server *s)
 static enum sk_result
 wait_exhausted(struct server *s, struct err *e)
 {
-	if (!s->exhausted)
+	int64_t now = clock_now_ns();
+
+	if (s->told_ns == 0 || now >= s->told_ns + TELL_SEC * CLOCK_SEC) {
 		trouble(s, e);
-	s->exhausted = true;
-	s->exhausted_until_ns = clock_now_ns() + LOOK_MS * CLOCK_MS;
+		s->told_ns = now;
+	}
+	s->exhausted_until_ns = now + LOOK_MS * CLOCK_MS;
 	err_clear(e);
 	make_room(s);
 	return sock_is_datagram(*s->listener) ? SK_OK :
@@ -152,17 +175,48 @@ is_late(struct server *s, struct err *e)
 	return SK_ERROR;
 }
 
+/* While there is no room the listener only serves those who are known. */
+static void
+admit_peers(struct server *s, bool room)
+{
+	bool exhausted = clock_now_ns() < s->exhausted_until_ns;
+
+	sock_set_admits(*s->listener, room && !exhausted &&
+	    s->pending == NULL);
+	sock_set_deadline(*s->listener, clock_min_ns(s->config->deadline_ns,
+	    exhausted ? s->exhausted_until_ns : CLOCK_NEVER));
+}
+
+/* Whoever could not become a client yet comes first. */
+static bool
+takes_pending(const struct server *s)
+{
+	return s->pending != NULL && (!sock_is_datagram(*s->listener) ||
+	    clock_now_ns() >= s->exhausted_until_ns);
+}
+
+/* With somebody pending, a listener of datagrams admits nobody else. */
+static enum sk_result
+next_client(struct server *s, struct err *e)
+{
+	struct sock *peer = NULL;
+	enum sk_result r;
+
+	r = sock_accept(*s->listener, &peer, e);
+	if (peer != NULL)
+		s->pending = peer;
+	return r;
+}
+
 static enum sk_result
 accept_one(struct server *s, struct err *e)
 {
 	enum room room = room_for_more(s);
-	struct sock *peer = NULL;
 	enum sk_result r;
 
 	/* Datagrams of those who are there come from the listener, too. */
 	if (sock_is_datagram(*s->listener))
-		sock_set_admits(*s->listener, room == ROOM &&
-		    clock_now_ns() >= s->exhausted_until_ns);
+		admit_peers(s, room == ROOM);
 	else if (room == ROOM_NEVER)
 		return SK_EOF;
 	else if (room == ROOM_LATER)
@@ -171,22 +225,22 @@ accept_one(struct server *s, struct err *e)
 		return SK_ERROR;
 	s->leg.waits = *s->listener;
 	s->leg.side = SK_IN;
-	r = sock_accept(*s->listener, &peer, e);
+	r = takes_pending(s) ? SK_OK : next_client(s, e);
 	if (r == SK_TIMEOUT && clock_now_ns() < s->config->deadline_ns)
 		return SK_OK;
 	/* The run is over: the server sees that as well, and tells it. */
 	if (r == SK_TIMEOUT)
 		return leg_sleep(&s->leg, CLOCK_NEVER);
+	if (r == SK_OK && !s->config->announced &&
+	    !serve_permits(s, s->pending)) {
+		sock_abort(&s->pending);
+		return SK_OK;
+	}
+	if (r == SK_OK)
+		r = take_client(s, &s->pending, e);
 	if (r == SK_ERROR && is_exhausted(e))
 		return wait_exhausted(s, e);
-	if (r != SK_OK)
-		return r;
-	s->exhausted = false;
-	if (s->config->announced || serve_permits(s, peer))
-		take_client(s, peer);
-	else
-		sock_abort(&peer);
-	return SK_OK;
+	return r;
 }
 
 enum sk_result

@@ -14,7 +14,8 @@ struct server {
 	struct run run;			/* that accepts */
 	struct stage stage;
 	struct leg leg;
-	bool exhausted;			/* and told so */
+	struct sock *pending;		/* accepted, and no room for it yet */
+	int64_t told_ns;		/* that descriptors are exhausted */
 	int64_t exhausted_until_ns;
 
 	pthread_mutex_t lock;		/* of the rest */
@@ -35,6 +36,9 @@ bool serve_permits(struct server *s, const struct sock *peer);
 struct client *serve_client_new(const struct service *service, void *context,
     enum sk_mode mode, struct sock *peer, struct err *e);
 void serve_client_over(struct run *run, enum sk_result r, struct err *e);
+
+/* The same for one that has never been a run, and tells nobody. */
+void serve_client_drop(struct client *c);
 
 /* Nobody else is to come, and all have gone: is it so? */
 void serve_finish_if_done(struct server *s);

@@ -8,10 +8,11 @@ from place import GIB, MIB
 
 
 class Sample:
-    """One run: what was measured, and what each end has used."""
+    """One run: what was measured, what each end has used, and for what."""
 
-    def __init__(self, value, **usage):
+    def __init__(self, value, cpu_amount, **usage):
         self.value = value
+        self.cpu_amount = cpu_amount
         self.usage = usage
 
 
@@ -21,7 +22,7 @@ class Case:
     name, title
     contenders; baseline: the name of the one that others are compared with
     unit: of the value; less: whether less of it is better
-    cpu_amount, cpu_unit: what CPU time is told of
+    cpu_unit: what CPU time is told of
     rounds(wanted); warm: a first round is run that does not count
     prepare(): make what is needed before the first round
     cleanup(): remove what is not needed by other cases
@@ -139,5 +140,5 @@ class Transfer(Case):
             raise proc.Failure(f"only {carried} bytes went over loopback")
         if not self.complete(contender, check):
             raise proc.Failure("what arrived is not what was sent")
-        return Sample(self.amount / watch.seconds, send=send.usage,
-                      receive=receive.usage)
+        return Sample(self.amount / watch.seconds, self.cpu_amount,
+                      send=send.usage, receive=receive.usage)

@@ -16,21 +16,22 @@ def spread(values):
     return (high - low) / middle
 
 
-def contender_result(case, contender, samples):
+def contender_result(contender, samples):
     """All that is known of one contender in one case, ready for JSON."""
     values = [s.value for s in samples]
     ends = list(samples[0].usage)
     cpu = {end: [s.usage[end].cpu for s in samples] for end in ends}
     memory = {end: [s.usage[end].memory for s in samples] for end in ends}
-    both = [sum(each) for each in zip(*cpu.values())]
+    used = [sum(each) / sample.cpu_amount
+            for each, sample in zip(zip(*cpu.values()), samples)]
     return {
         "name": contender.name,
         "commands": contender.commands,
-        "rounds": {"value": values, "cpu_seconds": cpu,
+        "rounds": {"value": values, "cpu": used, "cpu_seconds": cpu,
                    "memory_bytes": memory},
         "median": {
             "value": statistics.median(values),
-            "cpu": statistics.median(both) / case.cpu_amount,
+            "cpu": statistics.median(used),
             "memory_bytes": {end: statistics.median(memory[end])
                              for end in ends},
         },
@@ -54,7 +55,7 @@ def best(rows, less):
 
 def case_result(case, samples, busy):
     """One case; samples: of each contender by its name."""
-    rows = [contender_result(case, c, samples[c.name])
+    rows = [contender_result(c, samples[c.name])
             for c in case.contenders if samples.get(c.name)]
     by_name = {row["name"]: row for row in rows}
     floor = best(rows, case.less)
@@ -67,13 +68,17 @@ def case_result(case, samples, busy):
             "cpus_busy_elsewhere": busy, "contenders": rows}
 
 
-def number(value, digits=3):
-    """So many digits that mean something, and all before the point."""
-    if value is None:
-        return "-"
-    if value >= 10 ** digits:
+def number(value):
+    """Three digits that mean something, and all before the point."""
+    if value >= 1000:
         return f"{value:.0f}"
-    return f"{value:#.{digits}g}".rstrip(".")
+    return f"{value:#.3g}".rstrip(".")
+
+
+def times(ratio):
+    if ratio is None:
+        return "-"
+    return f"{ratio:.{2 if ratio < 10 else 1 if ratio < 100 else 0}f}"
 
 
 def table(result):
@@ -86,7 +91,7 @@ def table(result):
     width = max(22, *(len(row["name"]) + 1 for row in rows))
     unit = max(11, len(result["unit"]))
     cpu = max(11, len(result["cpu_unit"]))
-    yield (f"{words:{width}} {result['unit']:>{unit}} {'to *':>6}"
+    yield (f"{words:{width}} {result['unit']:>{unit}} {'to *':>5}"
            f" {'floor':>5} {result['cpu_unit']:>{cpu}} {'to *':>5}"
            f" {'floor':>5} {'MiB':>11} spread")
     for row in rows:
@@ -97,11 +102,11 @@ def table(result):
                           for each in median["memory_bytes"].values())
         yield (f"{row['name'] + star:{width}}"
                f" {number(median['value']):>{unit}}"
-               f" {number(base.get('value')):>6}"
-               f" {number(floor.get('value')):>5}"
+               f" {times(base.get('value')):>5}"
+               f" {times(floor.get('value')):>5}"
                f" {number(median['cpu']):>{cpu}}"
-               f" {number(base.get('cpu')):>5}"
-               f" {number(floor.get('cpu')):>5} {memory:>11}"
+               f" {times(base.get('cpu')):>5}"
+               f" {times(floor.get('cpu')):>5} {memory:>11}"
                f" {row['spread']:5.0%}{'!' if row['wide'] else ''}")
     yield from remarks(result)
 

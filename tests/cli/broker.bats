@@ -149,8 +149,8 @@ ends_by_term() {
 	ends_by_term
 }
 
-@test "--max-clients and --count" {
-	serve haul haul listen --broker -v --max-clients 2 --count 4 127.0.0.1 0
+@test "--max-clients: one that has closed makes room" {
+	serve haul haul listen --broker -v --max-clients 2 127.0.0.1 0
 	client 1 recv=17 await=go
 	connected 1
 	client 2 "text=hello\\n"
@@ -163,8 +163,9 @@ ends_by_term() {
 	client 4 "text=last\\n"
 	await_size 1.got 17
 	touch go
-	await_all 1 4 haul
+	await_all 1 4
 	says 1.got hello third last
+	ends_by_term
 }
 
 @test "--broker and COMMAND, stdin's options: usage" {

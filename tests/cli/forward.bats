@@ -6,22 +6,23 @@ load lib/common
 
 CROWD=$PEERS/crowd.py
 
-# forward UP [OPTION...]: the server haul to an upstream of a kind, which the
-# test starts as "up" in $at before.
+# upstream KIND STEP...: what haul forwards to, which does these steps once; it
+# is at $at.
 upstream() {
 	case $1 in
 	tcp)
-		serve up stream listen:127.0.0.1 "${@:2}"
+		serve up stream -o up.got listen:127.0.0.1 "${@:2}"
 		at=127.0.0.1:$port
 		;;
 	unix)
 		rm -f up.sock
-		serve up stream listen-unix:up.sock "${@:2}"
+		serve up stream -o up.got listen-unix:up.sock "${@:2}"
 		at=unix:up.sock
 		;;
 	esac
 }
 
+# The same, which echoes to any number.
 echo_server() {
 	case $1 in
 	tcp)
@@ -44,7 +45,7 @@ ends_by_term() {
 
 @test "half-closes are passed on, from the client first" {
 	for kind in tcp unix; do
-		upstream "$kind" -o up.got recv-eof "text=answer\\n"
+		upstream "$kind" recv-eof "text=answer\\n"
 		serve haul haul listen -k --forward "$at" 127.0.0.1 0
 		start client stream -o got "connect:127.0.0.1:$port" \
 			"text=question\\n" shut recv-eof
@@ -58,7 +59,7 @@ ends_by_term() {
 
 @test "half-closes are passed on, from the upstream first" {
 	for kind in tcp unix; do
-		upstream "$kind" -o up.got "text=greeting\\n" shut recv-eof
+		upstream "$kind" "text=greeting\\n" shut recv-eof
 		serve haul haul listen -k --forward "$at" 127.0.0.1 0
 		start client stream -o got "connect:127.0.0.1:$port" \
 			recv-eof "text=thanks\\n"
@@ -71,7 +72,7 @@ ends_by_term() {
 }
 
 @test "without -k: one client, and its status" {
-	upstream tcp -o up.got recv-eof "text=answer\\n"
+	upstream tcp recv-eof "text=answer\\n"
 	serve haul haul listen --forward "$at" 127.0.0.1 0
 	start client stream -o got "connect:127.0.0.1:$port" \
 		"text=question\\n" shut recv-eof
@@ -91,7 +92,7 @@ ends_by_term() {
 	data 100000000 down
 	data 100000000 up
 	for kind in tcp unix; do
-		upstream "$kind" -o up.got flood=down recv-eof join
+		upstream "$kind" flood=down recv-eof join shut
 		serve haul haul listen -k --forward "$at" 127.0.0.1 0
 		start client stream -o got "connect:127.0.0.1:$port" \
 			flood=up recv=100000000 join shut recv-eof
@@ -205,14 +206,11 @@ ends_by_term() {
 }
 
 @test "--connect-timeout: an upstream that does not answer" {
-	# A listener whose backlog is full drops what else comes.
 	in_space '
-		ip link add black type dummy
-		ip address add 10.9.9.1/24 dev black
-		ip link set black up
-		ip neighbour add 10.9.9.9 lladdr 02:00:00:00:00:09 dev black
+		echo "table ip t { chain c { type filter hook output priority 0
+			ip daddr 127.9.9.9 drop; }; }" | nft -f -
 		serve haul haul listen -k --connect-timeout 400ms \
-			--forward 10.9.9.9:80 127.0.0.1 0
+			--forward 127.9.9.9:80 127.0.0.1 0
 		begin=$(now_ms)
 		start client stream "connect:127.0.0.1:$port" recv-reset
 		await_all client

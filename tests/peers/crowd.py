@@ -13,7 +13,8 @@ hold N FILE UNTIL     N connections that say nothing; once they are all there,
 echo N SIZE           each sends SIZE bytes of its own, half-closes, and has to
                       get the same back and then the end of file
 take N SIZE FILE      each sends SIZE bytes in tagged blocks, half-closes, and
-                      has to get what FILE holds and then the end of file
+                      has to get what FILE holds and then the end of file. With
+                      UNIX sockets (with TCP: of one block) haul reads them whole
 meet N SIZE FILE UNTIL
                       each sends a tagged block of SIZE and has to get those of
                       all the others whole, but not its own; before they begin
@@ -39,6 +40,7 @@ BLOCK = 4096
 HEAD = struct.Struct("!4sIII")
 POOL = os.urandom(1 << 16) * 40
 READ = 1 << 18
+SENDS = 8
 
 
 def fail(why):
@@ -75,33 +77,41 @@ class Client:
         self.number = number
         self.unsent = self.wanted = memoryview(b"")
         self.got = 0
+        self.unit = READ
+        self.ended = False
         self.sock = crowd.connect()
         self.events = None
 
     def watch(self):
-        events = select.EPOLLIN | (select.EPOLLOUT if self.unsent else 0)
+        events = select.EPOLLOUT if self.unsent else 0
+        if not self.ended:
+            events |= select.EPOLLIN
         if self.events is None:
             self.crowd.epoll.register(self.sock, events)
         elif events != self.events:
             self.crowd.epoll.modify(self.sock, events)
         self.events = events
 
-    def begin(self, unsent, wanted):
-        self.unsent, self.wanted = unsent, wanted
+    def begin(self, unsent, wanted, unit=READ):
+        self.unsent, self.wanted, self.unit = unsent, wanted, unit
         self.crowd.active += 1
         self.watch()
 
     def send(self):
-        try:
-            n = self.sock.send(self.unsent[:READ])
-        except BlockingIOError:
-            return
-        self.unsent = self.unsent[n:]
-        if not self.unsent:
-            self.sent_all()
+        for _ in range(SENDS):
+            try:
+                n = self.sock.send(self.unsent[:self.unit])
+            except BlockingIOError:
+                return
+            self.unsent = self.unsent[n:]
+            if not self.unsent:
+                self.sent_all()
+                return
 
     def sent_all(self):
         self.sock.shutdown(socket.SHUT_WR)
+        if self.ended:
+            self.leave()
 
     def receive(self):
         try:
@@ -121,10 +131,12 @@ class Client:
         self.got = end
 
     def end_of_file(self):
-        if self.unsent or self.got != len(self.wanted):
+        if self.got != len(self.wanted):
             fail("client %d: the end after %d bytes of %d, %d unsent" % (
                 self.number, self.got, len(self.wanted), len(self.unsent)))
-        self.leave()
+        self.ended = True
+        if not self.unsent:
+            self.leave()
 
     def leave(self):
         if self.events is not None:
@@ -136,7 +148,7 @@ class Client:
         try:
             if events & select.EPOLLOUT and self.unsent:
                 self.send()
-            if events & ~select.EPOLLOUT:
+            if not self.ended and events & ~select.EPOLLOUT:
                 self.receive()
         except OSError as e:
             fail("client %d: %s after %d bytes of %d, %d unsent" % (
@@ -194,7 +206,7 @@ class Echo(Client):
     def __init__(self, crowd, sock):
         self.crowd, self.sock, self.number = crowd, sock, 0
         self.got, self.unsent, self.wanted = 0, b"", b""
-        self.events, self.ended = None, False
+        self.events, self.ended, self.unit = None, False, READ
         self.watch()
 
     def watch(self):
@@ -345,7 +357,8 @@ def take(crowd, concurrent, count, size, path):
     with open(path, "rb") as f:
         wanted = memoryview(f.read())
     crowd.run_all(int(count), concurrent or int(count), lambda client:
-                  client.begin(tagged(client.number, int(size)), wanted))
+                  client.begin(tagged(client.number, int(size)), wanted,
+                               BLOCK))
 
 
 def meet(crowd, count, size, path, until):

@@ -1,0 +1,497 @@
+/*
+ * Runs, stages and legs, and the runner of many: the same in both modes. The
+ * legs are made up here; what a connection does with them is in test_relay.c
+ * and test_hub.c.
+ */
+#include "flow/run.h"
+
+#include <stdatomic.h>
+#include <time.h>
+
+#include "net.h"
+
+enum {
+	STAGES = 3,
+	MANY_LOOP = 5000,
+	MANY_THREADS = 200,
+	CHAIN = 20,
+	SHORT_MS = 50,
+	LATE_MS = 1000,
+};
+
+/* A run whose legs do what they are told. */
+struct made {
+	struct run run;
+	struct stage stage;
+	struct leg legs[STAGE_LEGS];
+	enum sk_result (*does[STAGE_LEGS])(struct made *, struct leg *,
+	    struct err *);
+	struct runner *runner;
+	struct made *other;
+	_Atomic int steps[STAGE_LEGS];
+	_Atomic int flag;
+	int stages;		/* that are still to come */
+	int64_t until_ns;
+	int begun, over;
+	enum sk_result result;
+	int code;
+};
+
+static atomic_int freeing;
+
+static enum sk_result
+step_first(struct leg *leg, struct err *e)
+{
+	struct made *m = leg->owner;
+
+	m->steps[0]++;
+	return m->does[0](m, leg, e);
+}
+
+static enum sk_result
+step_second(struct leg *leg, struct err *e)
+{
+	struct made *m = leg->owner;
+
+	m->steps[1]++;
+	return m->does[1](m, leg, e);
+}
+
+static enum verdict
+judge_both(struct stage *s, int64_t *wake_ns, struct err *e)
+{
+	struct made *m = s->owner;
+	int i;
+
+	(void)wake_ns;
+	for (i = 0; i < STAGE_LEGS; i++)
+		if (m->legs[i].state == LEG_FAILED) {
+			leg_take_error(&m->legs[i], e);
+			return VERDICT_FAIL;
+		}
+	return m->legs[0].state == LEG_ENDED ? VERDICT_FINISH :
+	    VERDICT_GO_ON;
+}
+
+static enum verdict
+judge_news(struct stage *s, int64_t *wake_ns, struct err *e)
+{
+	struct made *m = s->owner;
+
+	(void)e;
+	*wake_ns = m->until_ns;
+	return m->flag || clock_now_ns() >= m->until_ns ? VERDICT_FINISH :
+	    VERDICT_GO_ON;
+}
+
+static const struct judge both = { .judge = judge_both };
+static const struct judge news = { .judge = judge_news };
+
+static struct stage *
+next(struct run *run, enum sk_result *r, struct err *e)
+{
+	struct made *m = run->owner;
+
+	(void)e;
+	if (*r != SK_OK || m->stages == 0)
+		return NULL;
+	m->stages--;
+	m->begun++;
+	stage_init_single(&m->stage, &m->legs[0], m, step_first);
+	return &m->stage;
+}
+
+static void
+over(struct run *run, enum sk_result r, struct err *e)
+{
+	struct made *m = run->owner;
+
+	m->over++;
+	m->result = r;
+	m->code = (int)e->code;
+}
+
+static void
+make(struct made *m, enum sk_mode mode, enum sk_result (*does)(struct made *,
+    struct leg *, struct err *))
+{
+	memset(m, 0, sizeof(*m));
+	m->does[0] = does;
+	m->result = SK_WANT_READ;
+	stage_init_single(&m->stage, &m->legs[0], m, step_first);
+	m->run = (struct run){ .stage = &m->stage, .owner = m,
+	    .mode = (unsigned char)mode, .next = next, .over = over };
+}
+
+static void
+make_judged(struct made *m, enum sk_mode mode, const struct judge *judge,
+    enum sk_result (*first)(struct made *, struct leg *, struct err *),
+    enum sk_result (*second)(struct made *, struct leg *, struct err *))
+{
+	make(m, mode, first);
+	m->does[1] = second;
+	m->stage.judge = judge;
+	if (second == NULL)
+		return;
+	leg_init(&m->legs[1], m, step_second);
+	m->stage.legs[1] = &m->legs[1];
+}
+
+/* What legs do. */
+
+static enum sk_result
+count_to_ten(struct made *m, struct leg *leg, struct err *e)
+{
+	(void)leg;
+	(void)e;
+	return m->steps[0] % 10 == 0 ? SK_EOF : SK_OK;
+}
+
+static enum sk_result
+fail_at_once(struct made *m, struct leg *leg, struct err *e)
+{
+	(void)m;
+	(void)leg;
+	err_set(e, ERR_BROKEN, 0, "somebody", "by design");
+	return SK_ERROR;
+}
+
+static enum sk_result
+sleep_for_ever(struct made *m, struct leg *leg, struct err *e)
+{
+	(void)e;
+	return m->flag ? SK_EOF : leg_sleep(leg, CLOCK_NEVER);
+}
+
+static enum sk_result
+sleep_shortly(struct made *m, struct leg *leg, struct err *e)
+{
+	(void)e;
+	return clock_now_ns() >= m->until_ns ? SK_EOF :
+	    leg_sleep(leg, m->until_ns);
+}
+
+static enum sk_result
+wake_the_first(struct made *m, struct leg *leg, struct err *e)
+{
+	(void)e;
+	if (clock_now_ns() < m->until_ns)
+		return leg_sleep(leg, m->until_ns);
+	m->flag = 1;
+	stage_wake(&m->stage, 0);
+	return SK_EOF;
+}
+
+static enum sk_result
+bring_news(struct made *m, struct leg *leg, struct err *e)
+{
+	(void)leg;
+	(void)e;
+	m->flag = 1;
+	stage_news(&m->stage);
+	return SK_EOF;
+}
+
+/* Woken during its own step: for the next one. */
+static enum sk_result
+wake_itself(struct made *m, struct leg *leg, struct err *e)
+{
+	(void)e;
+	if (m->steps[0] > 3)
+		return SK_EOF;
+	stage_wake(&m->stage, 0);
+	return leg_sleep(leg, CLOCK_NEVER);
+}
+
+static enum sk_result
+wake_itself_and_end(struct made *m, struct leg *leg, struct err *e)
+{
+	(void)leg;
+	(void)e;
+	stage_wake(&m->stage, 0);
+	return SK_EOF;
+}
+
+static enum sk_result
+wake_the_other(struct made *m, struct leg *leg, struct err *e)
+{
+	(void)e;
+	if (clock_now_ns() < m->until_ns)
+		return leg_sleep(leg, m->until_ns);
+	m->other->flag = 1;
+	stage_wake(&m->other->stage, 0);
+	stage_news(&m->other->stage);
+	return SK_EOF;
+}
+
+static enum sk_result
+stop_all(struct made *m, struct leg *leg, struct err *e)
+{
+	(void)leg;
+	(void)e;
+	runner_stop(m->runner);
+	return SK_EOF;
+}
+
+static enum sk_result
+add_the_other(struct made *m, struct leg *leg, struct err *e)
+{
+	(void)leg;
+	return runner_add(m->runner, &m->other->run, e) ? SK_EOF : SK_ERROR;
+}
+
+/* In a thread of its own: while the runner is being freed. */
+static enum sk_result
+add_too_late(struct made *m, struct leg *leg, struct err *e)
+{
+	const struct timespec shortly = { .tv_nsec = SHORT_MS * 1000 * 1000 };
+
+	(void)leg;
+	while (!atomic_load(&freeing))
+		(void)nanosleep(&shortly, NULL);
+	(void)nanosleep(&shortly, NULL);
+	m->begun = runner_add(m->runner, &m->other->run, e);
+	err_clear(e);
+	return SK_EOF;
+}
+
+/* One run. */
+
+static void
+test_alone(enum sk_mode mode)
+{
+	const char *name = net_mode_names[mode];
+	struct err e = { 0 };
+	struct made m;
+
+	make(&m, mode, count_to_ten);
+	m.run.over = NULL;
+	tap_int(run_alone(&m.run, &e), SK_OK, "%s: one stage", name);
+	tap_int(m.steps[0], 10, "%s: stepped until it is done", name);
+	make(&m, mode, count_to_ten);
+	m.run.over = NULL;
+	m.stages = STAGES;
+	tap_int(run_alone(&m.run, &e), SK_OK, "%s: stages", name);
+	tap_ok(m.begun == STAGES && m.steps[0] == 10 * (STAGES + 1),
+	    "%s: one after the other", name);
+	make(&m, mode, fail_at_once);
+	m.run.over = NULL;
+	m.stages = STAGES;
+	tap_int(run_alone(&m.run, &e), SK_ERROR, "%s: a failure", name);
+	tap_text(e.text, "by design", "%s: with its reason", name);
+	tap_int(m.begun, 0, "%s: and no further stage", name);
+	err_clear(&e);
+}
+
+static void
+test_sleeping(enum sk_mode mode)
+{
+	const char *name = net_mode_names[mode];
+	int64_t begin = clock_now_ns(), took;
+	struct err e = { 0 };
+	struct made m;
+
+	make(&m, mode, sleep_shortly);
+	m.run.over = NULL;
+	m.until_ns = begin + SHORT_MS * CLOCK_MS;
+	tap_int(run_alone(&m.run, &e), SK_OK, "%s: a sleep", name);
+	took = clock_now_ns() - begin;
+	tap_ok(took >= SHORT_MS * CLOCK_MS && took < LATE_MS * CLOCK_MS,
+	    "%s: as long as asked for", name);
+	tap_ok(m.steps[0] <= 3, "%s: in %d steps", name, m.steps[0]);
+	make(&m, mode, wake_itself);
+	m.run.over = NULL;
+	tap_int(run_alone(&m.run, &e), SK_OK, "%s: woken by itself", name);
+	tap_int(m.steps[0], 4, "%s: no wake is lost", name);
+}
+
+static void
+test_judged(enum sk_mode mode)
+{
+	const char *name = net_mode_names[mode];
+	struct err e = { 0 };
+	struct made m;
+
+	make_judged(&m, mode, &both, sleep_for_ever, wake_the_first);
+	m.run.over = NULL;
+	m.until_ns = clock_now_ns() + SHORT_MS * CLOCK_MS;
+	tap_int(run_alone(&m.run, &e), SK_OK, "%s: a leg wakes the other",
+	    name);
+	tap_ok(m.legs[0].state == LEG_ENDED, "%s: which has ended", name);
+	make_judged(&m, mode, &both, count_to_ten, sleep_for_ever);
+	m.run.over = NULL;
+	tap_int(run_alone(&m.run, &e), SK_OK,
+	    "%s: the judge ends a leg that sleeps", name);
+	make_judged(&m, mode, &both, sleep_for_ever, fail_at_once);
+	m.run.over = NULL;
+	tap_int(run_alone(&m.run, &e), SK_ERROR, "%s: a leg fails", name);
+	tap_text(e.text, "by design", "%s: the judge takes its reason", name);
+	err_clear(&e);
+	make_judged(&m, mode, &news, sleep_for_ever, bring_news);
+	m.run.over = NULL;
+	m.until_ns = CLOCK_NEVER;
+	tap_int(run_alone(&m.run, &e), SK_OK, "%s: news for the judge", name);
+	make_judged(&m, mode, &news, sleep_for_ever, sleep_for_ever);
+	m.run.over = NULL;
+	m.until_ns = clock_now_ns() + SHORT_MS * CLOCK_MS;
+	tap_int(run_alone(&m.run, &e), SK_OK, "%s: a time for the judge",
+	    name);
+}
+
+/* Many runs. */
+
+static void
+test_many(enum sk_mode mode)
+{
+	const char *name = net_mode_names[mode];
+	int count = mode == SK_BLOCKING ? MANY_THREADS : MANY_LOOP;
+	struct made *all = calloc((size_t)count, sizeof(*all));
+	struct err e = { 0 };
+	struct runner *r = runner_new(mode, &e);
+	uint64_t seed = tap_seed();
+	int i, added = 0, good = 0;
+
+	for (i = 0; i < count; i++) {
+		make(&all[i], mode, i % 3 == 0 ? count_to_ten : sleep_shortly);
+		all[i].stages = i % 4;
+		all[i].until_ns = clock_now_ns() +
+		    (int64_t)(tap_random(&seed) % 200) * CLOCK_MS;
+		added += runner_add(r, &all[i].run, &e);
+	}
+	tap_int(added, count, "%s: %d runs", name, count);
+	tap_int(runner_wait(r, net_limit_ns(), &e), SK_OK,
+	    "%s: all are over", name);
+	for (i = 0; i < count; i++)
+		good += all[i].over == 1 && all[i].result == SK_OK &&
+		    all[i].begun == i % 4;
+	tap_int(good, count, "%s: each once, after its stages", name);
+	tap_int(runner_wait(r, net_limit_ns(), &e), SK_OK,
+	    "%s: nothing is left to wait for", name);
+	runner_free(r);
+	free(all);
+}
+
+static void
+test_wakes(enum sk_mode mode)
+{
+	const char *name = net_mode_names[mode];
+	struct err e = { 0 };
+	struct runner *r = runner_new(mode, &e);
+	struct made sleeper, waker, self, late;
+
+	make(&sleeper, mode, sleep_for_ever);
+	make(&waker, mode, wake_the_other);
+	make(&self, mode, wake_itself_and_end);
+	waker.other = &sleeper;
+	waker.until_ns = clock_now_ns() + SHORT_MS * CLOCK_MS;
+	tap_ok(runner_add(r, &sleeper.run, &e) &&
+	    runner_add(r, &self.run, &e) && runner_add(r, &waker.run, &e),
+	    "%s: one that wakes itself and ends, among others", name);
+	tap_int(runner_wait(r, net_limit_ns(), &e), SK_OK,
+	    "%s: they end, too", name);
+	tap_ok(sleeper.over == 1 && waker.over == 1 && self.over == 1,
+	    "%s: each is over once", name);
+	/* The sleeper is over. */
+	make(&late, mode, wake_the_other);
+	late.other = &sleeper;
+	tap_ok(runner_add(r, &late.run, &e) &&
+	    runner_wait(r, net_limit_ns(), &e) == SK_OK && late.over == 1,
+	    "%s: a wake for one that is over is nothing", name);
+	tap_int(sleeper.over, 1, "%s: and it stays over", name);
+	runner_free(r);
+}
+
+static void
+test_chain(enum sk_mode mode)
+{
+	const char *name = net_mode_names[mode];
+	struct made chain[CHAIN];
+	struct err e = { 0 };
+	struct runner *r = runner_new(mode, &e);
+	int i, good = 0;
+
+	for (i = 0; i < CHAIN; i++) {
+		make(&chain[i], mode, i < CHAIN - 1 ? add_the_other :
+		    count_to_ten);
+		chain[i].runner = r;
+		chain[i].other = i < CHAIN - 1 ? &chain[i + 1] : NULL;
+	}
+	tap_ok(runner_add(r, &chain[0].run, &e) &&
+	    runner_wait(r, net_limit_ns(), &e) == SK_OK,
+	    "%s: runs that add runs", name);
+	for (i = 0; i < CHAIN; i++)
+		good += chain[i].over == 1 && chain[i].result == SK_OK;
+	tap_int(good, CHAIN, "%s: all are over", name);
+	runner_free(r);
+}
+
+static void
+test_ends(enum sk_mode mode)
+{
+	const char *name = net_mode_names[mode];
+	struct made sleepers[3], failing, stopper;
+	struct err e = { 0 };
+	struct runner *r = runner_new(mode, &e);
+	int i, good = 0;
+
+	for (i = 0; i < 3; i++) {
+		make(&sleepers[i], mode, sleep_for_ever);
+		sleepers[i].stages = 1;
+		(void)runner_add(r, &sleepers[i].run, &e);
+	}
+	make(&failing, mode, fail_at_once);
+	(void)runner_add(r, &failing.run, &e);
+	tap_int(runner_wait(r, clock_now_ns() + SHORT_MS * CLOCK_MS, &e),
+	    SK_TIMEOUT, "%s: a deadline of the runner", name);
+	tap_ok(failing.over == 1 && failing.result == SK_ERROR &&
+	    failing.code == ERR_BROKEN, "%s: one has failed alone", name);
+	make(&stopper, mode, stop_all);
+	stopper.runner = r;
+	(void)runner_add(r, &stopper.run, &e);
+	tap_int(runner_wait(r, net_limit_ns(), &e), SK_OK,
+	    "%s: one stops the runner", name);
+	runner_free(r);
+	for (i = 0; i < 3; i++)
+		good += sleepers[i].over == 1 && sleepers[i].begun == 0 &&
+		    sleepers[i].result == SK_INTERRUPTED;
+	tap_int(good, 3, "%s: what still runs is interrupted", name);
+	tap_int(stopper.over, 1, "%s: and over once", name);
+}
+
+/* A leg in another thread adds a run when the runner is about to go. */
+static void
+test_too_late(void)
+{
+	struct err e = { 0 };
+	struct runner *r = runner_new(SK_BLOCKING, &e);
+	struct made adder, late;
+
+	make(&adder, SK_BLOCKING, add_too_late);
+	make(&late, SK_BLOCKING, sleep_for_ever);
+	adder.runner = r;
+	adder.other = &late;
+	(void)runner_add(r, &adder.run, &e);
+	atomic_store(&freeing, 1);
+	runner_free(r);
+	tap_ok(!adder.begun || late.result == SK_INTERRUPTED,
+	    "blocking: a run that is added too late is ended, or not begun");
+}
+
+int
+main(void)
+{
+	int mode;
+
+	tap_start();
+	for (mode = SK_NONBLOCKING; mode <= SK_BLOCKING; mode++) {
+		test_alone((enum sk_mode)mode);
+		test_sleeping((enum sk_mode)mode);
+		test_judged((enum sk_mode)mode);
+		test_many((enum sk_mode)mode);
+		test_wakes((enum sk_mode)mode);
+		test_chain((enum sk_mode)mode);
+		test_ends((enum sk_mode)mode);
+	}
+	test_too_late();
+	return tap_done();
+}

@@ -23,6 +23,13 @@ err_set(struct err *e, enum err_code code, int sys, const char *who,
 	*e = new;
 }
 
+bool
+err_is_exhausted(int sys)
+{
+	return sys == EMFILE || sys == ENFILE || sys == ENOMEM ||
+	    sys == ENOBUFS;
+}
+
 void
 err_no_memory(struct err *e)
 {

@@ -44,6 +44,12 @@ struct err {
 void err_set(struct err *e, enum err_code code, int sys, const char *who,
     const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
+/*
+ * Whether an errno value says that descriptors or memory are exhausted: what
+ * may do later, and would fare no better with another address.
+ */
+bool err_is_exhausted(int sys);
+
 /* Fill *e with "cannot allocate memory" (ERR_LOCAL). */
 void err_no_memory(struct err *e);
 

@@ -79,11 +79,18 @@ static bool
 check_probe(const struct connect_options *o, struct err *e)
 {
 	const struct probe_options *p = &o->probe;
+	const struct relay_options *r = &o->relay;
 
 	if (!p->probe && (p->until_closed || p->also.count > 0 ||
 	    p->hold_ns >= 0 || p->expect != NULL))
 		return opt_usage(&connect_command, e, "--also, "
 		    "--until-closed, --hold-for and --expect need --probe");
+	if (p->probe && (r->telnet || r->crlf || r->hold || r->rate > 0 ||
+	    r->send_only || r->receive_only || r->no_stdin ||
+	    r->linger_ns >= 0 || r->line_delay_ns > 0 ||
+	    r->datagram != DATAGRAM_DEFAULT))
+		return opt_usage(&connect_command, e,
+		    "the options for streams contradict --probe");
 	if (p->probe && (o->shell != NULL || o->pass_fd ||
 	    o->dial.proxy != NULL || o->announce != ANNOUNCE_NOT))
 		return opt_usage(&connect_command, e, "--shell, --pass-fd, "

@@ -178,7 +178,7 @@ admit(struct session *s, struct sock **peer, struct err *e)
 	sock_set_deadline(*peer, clock_min_ns(s->deadline_ns,
 	    clock_now_ns() + HANDSHAKE_LIMIT_MS * CLOCK_MS));
 	r = complete(*peer, sock_handshake, e);
-	if (r == SK_TIMEOUT)
+	if (r == SK_TIMEOUT && clock_now_ns() < s->deadline_ns)
 		r = time_is_up(s, sock_name(*peer),
 		    "no PROXY header within 5 s", e);
 	if (r == SK_OK && access_permits(s->access, *peer)) {
@@ -212,7 +212,7 @@ accept_one(struct session *s, struct sock **peer, struct err *e)
 	} while (r == SK_ERROR && clock_now_ns() < s->deadline_ns);
 	if (r == SK_OK)
 		log_verbose("connection from %s", sock_name(*peer));
-	return r;
+	return r == SK_ERROR ? SK_TIMEOUT : r;
 }
 
 enum sk_result

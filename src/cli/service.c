@@ -186,6 +186,14 @@ closed(void *context, const struct client *c, const struct err *e)
 	bool late = e->code == ERR_TIMEOUT &&
 	    clock_now_ns() >= v->session->deadline_ns;
 
+	if (c->dropped > 0)
+		log_error("%s: %llu datagrams were dropped: they were not "
+		    "taken in time", c->name, (unsigned long long)c->dropped);
+	if (!c->established) {
+		if (e->code != ERR_NONE && !e->quiet && !late)
+			tell_reason(c, e);
+		return;
+	}
 	if (e->code == ERR_NONE)
 		log_verbose("%s has ended", c->name);
 	else if (e->quiet)
@@ -263,39 +271,32 @@ configure_command(const struct session *s, const struct relay_options *relay,
 	configure_relay(s, relay, &config->relay);
 }
 
-static enum sk_result
-serve_forward(struct session *s, const struct service_options *o,
-    const struct relay_options *relay, const struct serve_config *serving,
-    struct err *e)
+/* What --forward and its --proxy name, before anything is opened. */
+static bool
+configure_forward(const struct session *s, const struct service_options *o,
+    const struct relay_options *relay, struct forward_config *config,
+    struct proxy **proxy, struct err *e)
 {
 	char operand[ADDR_NAME_MAX], *operands[] = { operand, NULL };
-	struct forward_config config = {
-		.connect_ns = s->common->time.connect_ns };
 	struct err why = { .code = ERR_NONE };
-	struct proxy *proxy = NULL;
-	enum sk_result r;
 	int used;
 
-	(void)used;
-	r = strlen(o->forward) < sizeof(operand) ? SK_OK : SK_ERROR;
-	if (r == SK_OK)
-		memcpy(operand, o->forward, strlen(o->forward) + 1);
-	if (r == SK_ERROR || !addr_parse(&config.addr, operands,
+	if (strlen(o->forward) >= sizeof(operand))
+		return opt_usage(s->cmd, e, "--forward: too long");
+	memcpy(operand, o->forward, strlen(o->forward) + 1);
+	if (!addr_parse(&config->addr, operands,
 	    (s->common->address.numeric ? ADDR_NUMERIC : 0) |
-	    (s->config.datagram ? ADDR_DATAGRAM : 0), &used, &why)) {
-		(void)opt_usage(s->cmd, e, "--forward: %s",
-		    r == SK_OK ? why.text : "too long");
-		return SK_ERROR;
-	}
-	if (o->proxy != NULL && (proxy = session_proxy(s, o->proxy, e)) == NULL)
-		return SK_ERROR;
-	config.sock = (struct sock_config){ .mode = s->mode,
+	    (s->config.datagram ? ADDR_DATAGRAM : 0), &used, &why))
+		return opt_usage(s->cmd, e, "--forward: %s", why.text);
+	if (o->proxy != NULL &&
+	    (*proxy = session_proxy(s, o->proxy, e)) == NULL)
+		return false;
+	config->sock = (struct sock_config){ .mode = s->mode,
 	    .datagram = s->config.datagram, .numeric = s->config.numeric,
-	    .family = s->config.family, .socket_mode = -1, .proxy = proxy };
-	configure_relay(s, relay, &config.relay);
-	r = serve(serving, &s->listener, &forward_service, &config, NULL, e);
-	proxy_free(proxy);
-	return r;
+	    .family = s->config.family, .socket_mode = -1, .proxy = *proxy };
+	config->connect_ns = s->common->time.connect_ns;
+	configure_relay(s, relay, &config->relay);
+	return true;
 }
 
 static enum sk_result
@@ -359,7 +360,9 @@ service_run(struct session *s, const struct service_options *o,
 {
 	struct serving v = { .session = s };
 	struct serve_config serving;
-	struct command_config config;
+	struct command_config run;
+	struct forward_config forward;
+	struct proxy *proxy = NULL;
 	uint64_t files;
 	enum sk_result r;
 
@@ -367,18 +370,20 @@ service_run(struct session *s, const struct service_options *o,
 	s->config.announced = o->accept_proxy;
 	s->config.sessions = s->config.datagram;
 	configure(&v, o, &serving);
+	configure_command(s, relay, command, o->shell, files, &run);
+	if (o->forward != NULL && !configure_forward(s, o, relay, &forward,
+	    &proxy, e))
+		return SK_ERROR;
 	r = session_listen(s, &s->listener, e);
-	if (r != SK_OK)
-		return r;
-	if (o->forward != NULL)
-		r = serve_forward(s, o, relay, &serving, e);
-	else if (has_command(o, command)) {
-		configure_command(s, relay, command, o->shell, files,
-		    &config);
-		r = serve(&serving, &s->listener, &command_service, &config,
+	if (r == SK_OK && o->forward != NULL)
+		r = serve(&serving, &s->listener, &forward_service, &forward,
 		    NULL, e);
-	} else
+	else if (r == SK_OK && has_command(o, command))
+		r = serve(&serving, &s->listener, &command_service, &run,
+		    NULL, e);
+	else if (r == SK_OK)
 		r = serve_hub(s, o, relay, &serving, e);
+	proxy_free(proxy);
 	return conclude(&v, r, e);
 }
 

@@ -201,6 +201,10 @@ session_init(struct session *s, char *const *operands, bool listens,
 	    (s->proxy = session_proxy(s, s->dial->proxy, e)) == NULL)
 		return false;
 	*used = 0;
+	if (s->inherits && (c->address.ipv4 || c->address.ipv6 ||
+	    s->bind->backlog != 0 || s->bind->socket_mode != -1))
+		return opt_usage(s->cmd, e, "-4, -6, --backlog and "
+		    "--socket-mode are not for sockets that are passed");
 	if (!s->inherits && !s->probes) {
 		if (!addr_parse(&s->addr, operands, flags, used, &why))
 			return opt_usage(s->cmd, e, "%s", why.text);

@@ -285,6 +285,8 @@ begin_between(struct command *c, struct err *e)
 		return NULL;
 	c->relay_config = config_of(c)->relay;
 	c->relay_config.joined = c->relay_config.command = true;
+	c->relay_config.child = atomic_load(&c->child);
+	sock_set_mode(c->relay_config.child, SK_NONBLOCKING);
 	c->datagram = sock_is_datagram(c->client.peer);
 	c->relay = relay_new(&c->relay_config, &c->near, c->near,
 	    &c->client.peer, e);
@@ -315,6 +317,8 @@ next_of_relay(struct command *c, enum sk_result *r, struct err *e)
 	relay_free(c->relay);
 	c->relay = NULL;
 	sock_abort(&c->near);
+	sock_set_mode(atomic_load(&c->child),
+	    (enum sk_mode)c->client.run.mode);
 	c->leaving = *r == SK_ERROR || c->datagram;
 	if (*r == SK_ERROR)
 		err_move(&c->failure, e);
@@ -387,6 +391,8 @@ forward_signal(struct client *client, int sig)
 
 const struct service command_service = {
 	.client_size = sizeof(struct command),
+	.fds = 2,
+	.brief_fds = 3,
 	.begin = begin,
 	.next = next,
 	.end = end,

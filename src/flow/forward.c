@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 
+enum { LATER_MS = 100 };
+
 enum phase {
 	DIALING,
 	RELAYING,
@@ -24,15 +26,43 @@ dial_deadline(const struct forward_config *f)
 	    clock_after_ns(clock_now_ns(), f->connect_ns));
 }
 
+static bool
+make_upstream(struct forward_client *c, struct err *e)
+{
+	const struct forward_config *f = c->client.context;
+
+	c->upstream = sock_new(&f->addr, &f->sock, e);
+	if (c->upstream == NULL)
+		return false;
+	sock_set_deadline(c->upstream, dial_deadline(f));
+	c->client.stage.socks[0] = c->upstream;
+	return true;
+}
+
+/* Out of descriptors: others have more than their share for a moment. */
+static enum sk_result
+try_later(struct forward_client *c, struct leg *leg, struct err *e)
+{
+	err_clear(e);
+	c->client.stage.socks[0] = NULL;
+	sock_abort(&c->upstream);
+	return leg_sleep(leg, clock_now_ns() + LATER_MS * CLOCK_MS);
+}
+
 static enum sk_result
 step_dial(struct leg *leg, struct err *e)
 {
 	struct forward_client *c = leg->owner;
 	enum sk_result r;
 
+	if (c->upstream == NULL && !make_upstream(c, e))
+		return SK_ERROR;
 	leg->waits = c->upstream;
 	leg->side = SK_OUT;
 	r = sock_connect(c->upstream, e);
+	if (r == SK_ERROR && e->code == ERR_LOCAL &&
+	    err_is_exhausted(e->sys))
+		return try_later(c, leg, e);
 	if (r == SK_OK)
 		r = sock_handshake(c->upstream, e);
 	if (r == SK_OK)
@@ -48,16 +78,10 @@ static struct stage *
 begin(struct client *client, struct err *e)
 {
 	struct forward_client *c = (struct forward_client *)client;
-	const struct forward_config *f = client->context;
 
-	c->upstream = sock_new(&f->addr, &f->sock, e);
-	if (c->upstream == NULL)
-		return NULL;
-	sock_set_deadline(c->upstream, dial_deadline(f));
 	c->phase = DIALING;
 	stage_init_single(&client->stage, &client->legs[0], c, step_dial);
-	client->stage.socks[0] = c->upstream;
-	return &client->stage;
+	return make_upstream(c, e) ? &client->stage : NULL;
 }
 
 static struct stage *
@@ -107,6 +131,8 @@ end(struct client *client)
 
 const struct service forward_service = {
 	.client_size = sizeof(struct forward_client),
+	.fds = 1,
+	.brief_fds = 2,
 	.begin = begin,
 	.next = next,
 	.end = end,

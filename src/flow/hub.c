@@ -58,14 +58,28 @@ hub_has_room(struct hub *h)
 	if (h->count == 1 && !h->config->broker)
 		return false;
 	now = clock_now_ns();
+	h->held_up = true;
 	for (c = h->clients; c != NULL; c = c->next)
 		if (c->at == h->backlog.first)
 			drop_if_slow(c, now);
 	return false;
 }
 
+/* Those who want to say something. */
+static void
+wake_clients(struct hub *h)
+{
+	struct hub_client *c;
+
+	if (!h->clients_wait)
+		return;
+	h->clients_wait = false;
+	for (c = h->clients; c != NULL; c = c->next)
+		stage_wake(&c->client.stage, HUB_IN);
+}
+
 void
-hub_made_room(struct hub *h)
+hub_backlog_shrank(struct hub *h)
 {
 	struct hub_client *c;
 
@@ -74,11 +88,20 @@ hub_made_room(struct hub *h)
 	if (h->source_waits && h->source_runs)
 		stage_wake(&h->source_stage, 0);
 	h->source_waits = false;
-	if (!h->clients_wait || h->output.bytes > HUB_BOUND / 2)
-		return;
-	h->clients_wait = false;
-	for (c = h->clients; c != NULL; c = c->next)
-		stage_wake(&c->client.stage, HUB_IN);
+	if (h->held_up) {
+		h->held_up = false;
+		for (c = h->clients; c != NULL; c = c->next)
+			c->held_ns = 0;
+	}
+	if (h->config->broker)
+		wake_clients(h);
+}
+
+void
+hub_output_shrank(struct hub *h)
+{
+	if (h->output.bytes <= HUB_BOUND / 2)
+		wake_clients(h);
 }
 
 void
@@ -98,8 +121,9 @@ hub_advance(struct hub *h, struct hub_client *c)
 
 	c->at = chunk_for(done->next, c);
 	c->offset = 0;
+	c->sent += sizeof(*done) + done->len;
 	chunks_release(&h->backlog, done);
-	hub_made_room(h);
+	hub_backlog_shrank(h);
 }
 
 void
@@ -112,7 +136,7 @@ hub_link(struct hub *h, struct hub_client *c)
 	h->clients = c;
 	h->count++;
 	c->linked = true;
-	hub_made_room(h);
+	hub_backlog_shrank(h);
 	hub_unlock(h);
 }
 
@@ -131,7 +155,7 @@ hub_unlink(struct hub *h, struct hub_client *c)
 			c->next->previous = c->previous;
 		h->count--;
 		c->linked = false;
-		hub_made_room(h);
+		hub_backlog_shrank(h);
 	}
 	hub_unlock(h);
 }

@@ -129,7 +129,6 @@ give(struct hub *h, struct hub_client *c, struct err *e)
 		return r;
 	touch(c);
 	hub_lock(h);
-	c->sent += put;
 	c->offset += put;
 	if (c->offset == chunk->len)
 		hub_advance(h, c);
@@ -147,7 +146,6 @@ give_file(struct hub_client *c, struct err *e)
 	r = pump_step(c->file, HUB_BOUND, e);
 	leg->waits = c->file->waits;
 	leg->side = (unsigned char)c->file->side;
-	atomic_store(&c->moved_ns, atomic_load(&c->file->moved_ns));
 	if (r == SK_WANT_READ || r == SK_WANT_WRITE)
 		pump_rest(c->file);
 	return r;
@@ -191,6 +189,16 @@ step_out(struct leg *leg, struct err *e)
 
 /* A client from its beginning to its end. */
 
+static int64_t
+last_moved_ns(struct hub_client *c)
+{
+	int64_t moved = atomic_load(&c->moved_ns), file = 0;
+
+	if (c->file != NULL)
+		file = atomic_load(&c->file->moved_ns);
+	return file > moved ? file : moved;
+}
+
 static enum verdict
 judge_time(const struct hub *h, struct hub_client *c, int64_t *wake,
     struct err *e)
@@ -207,7 +215,7 @@ judge_time(const struct hub *h, struct hub_client *c, int64_t *wake,
 	}
 	if (config->idle_ns < 0)
 		return VERDICT_GO_ON;
-	end = clock_after_ns(atomic_load(&c->moved_ns), config->idle_ns);
+	end = clock_after_ns(last_moved_ns(c), config->idle_ns);
 	*wake = clock_min_ns(*wake, end);
 	if (now < end)
 		return VERDICT_GO_ON;
@@ -233,7 +241,8 @@ judge_client(struct hub *h, struct hub_client *c, int64_t *wake,
 	struct leg *out = &c->client.legs[HUB_OUT];
 
 	/* Whoever has said all it had to, and does not listen, has left. */
-	if (out->state == LEG_FAILED && in->state != LEG_RUNNING) {
+	if (out->state == LEG_FAILED && (in->state != LEG_RUNNING ||
+	    out->err == NULL || out->err->code != ERR_BROKEN)) {
 		leg_take_error(out, e);
 		e->quiet = in->state == LEG_ENDED && e->code == ERR_BROKEN;
 		return VERDICT_FAIL;
@@ -275,10 +284,10 @@ open_file(struct hub *h, struct hub_client *c, struct err *e)
 {
 	c->file = malloc(sizeof(*c->file));
 	c->file_sock = sock_stdin_again(h->config->mode, e);
-	if (c->file == NULL || c->file_sock == NULL) {
+	if (c->file == NULL)
 		err_no_memory(e);
+	if (c->file == NULL || c->file_sock == NULL)
 		return false;
-	}
 	pump_init(c->file, c->file_sock, c->client.peer);
 	c->file->unit = h->config->unit;
 	c->file->crlf = h->config->crlf;

@@ -95,11 +95,8 @@ step_sink(struct leg *leg, struct err *e)
 		return leg_sleep(leg, CLOCK_NEVER);
 	leg->waits = h->out;
 	leg->side = SK_OUT;
-	/* The judge lets go of the output before it is shut. */
-	if (c == NULL && !h->sink_shuts) {
-		h->sink_shuts = true;
+	if (c == NULL && !atomic_exchange(&h->sink_shuts, true))
 		return SK_OK;
-	}
 	if (c == NULL) {
 		r = sock_shutdown_write(h->out, e);
 		return r == SK_OK ? SK_EOF : r;
@@ -114,7 +111,7 @@ step_sink(struct leg *leg, struct err *e)
 	h->sink_offset = 0;
 	hub_lock(h);
 	chunks_release(&h->output, c);
-	hub_made_room(h);
+	hub_output_shrank(h);
 	hub_unlock(h);
 	return SK_OK;
 }
@@ -143,8 +140,8 @@ watched_sink(const struct stage *stage, struct pollfd *fds)
 {
 	const struct hub *h = stage->owner;
 
-	fds[0] = (struct pollfd){ .fd = h->sink_shuts || h->reader_gone ? -1 :
-	    sock_watch_fd(h->out) };
+	fds[0] = (struct pollfd){ .fd = atomic_load(&h->sink_shuts) ||
+	    h->reader_gone ? -1 : h->output_fd };
 }
 
 static void
@@ -153,7 +150,9 @@ event_sink(struct stage *stage, int fd, short revents)
 	struct hub *h = stage->owner;
 
 	(void)fd;
-	if (revents & (POLLERR | POLLHUP | POLLNVAL))
+	/* Once it is shut, the number may be somebody else's. */
+	if ((revents & (POLLERR | POLLHUP | POLLNVAL)) &&
+	    !atomic_load(&h->sink_shuts))
 		h->reader_gone = true;
 }
 
@@ -214,8 +213,8 @@ hub_begun(void *hub, struct server *server)
 		h->sink_stage.judge = &sink_judge;
 		h->sink_stage.socks[0] = h->out;
 		init_run(h, &h->sink, &h->sink_stage, sink_over);
-		h->sink_runs = true;
-		ok = serve_add(server, &h->sink, &e);
+		h->output_fd = sock_watch_fd(h->out);
+		h->sink_runs = ok = serve_add(server, &h->sink, &e);
 	}
 	if (ok && h->in != NULL && !h->in_is_file) {
 		pump_init(&h->source_pump, h->in, NULL);
@@ -230,8 +229,7 @@ hub_begun(void *hub, struct server *server)
 		h->source_stage.socks[0] = h->in;
 		init_run(h, &h->source, &h->source_stage, source_over);
 		h->source.single = true;
-		h->source_runs = true;
-		ok = serve_add(server, &h->source, &e);
+		h->source_runs = ok = serve_add(server, &h->source, &e);
 	}
 	if (!ok)
 		serve_fail(server, &e);

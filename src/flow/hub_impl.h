@@ -24,7 +24,7 @@ struct hub_client {
 	bool closing;		/* in its last stage */
 	struct chunk *at;	/* the next one for it; NULL: none yet */
 	size_t offset;		/* in that */
-	uint64_t sent;
+	uint64_t sent;		/* of the backlog, in its bytes */
 	int64_t held_ns;	/* since when it holds the others up; 0: no */
 	uint64_t held_sent;	/* ...and what it had taken then */
 	_Atomic int64_t moved_ns;
@@ -45,6 +45,7 @@ struct hub {
 	size_t count;
 	struct chunks backlog;	/* from the input or a client, to clients */
 	int64_t input_ended_ns;	/* 0: not yet */
+	bool held_up;		/* somebody has reached the bound */
 	bool source_waits;	/* for clients, or room in the backlog */
 	struct chunks output;	/* from clients, to the output */
 	bool output_ends;	/* nothing else is to come */
@@ -57,7 +58,8 @@ struct hub {
 	struct leg source_leg, sink_leg;
 	int64_t not_before_ns;	/* --line-delay */
 	size_t sink_offset;
-	bool sink_shuts;
+	atomic_bool sink_shuts;	/* the output is about to be closed */
+	int output_fd;		/* whose reader may leave; -1: none */
 	bool source_runs, sink_runs;
 	bool reader_gone;
 };
@@ -97,8 +99,9 @@ bool hub_publish(struct hub *h, const struct hub_client *origin,
  */
 bool hub_has_room(struct hub *h);
 
-/* There is room again: wake whoever waits (with the lock held). */
-void hub_made_room(struct hub *h);
+/* There may be room again: wake whoever waits for it (with the lock held). */
+void hub_backlog_shrank(struct hub *h);
+void hub_output_shrank(struct hub *h);
 
 /* The input has ended: every client is told (with the lock held). */
 void hub_end_input(struct hub *h);

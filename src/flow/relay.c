@@ -30,7 +30,9 @@ init_way(struct relay *r, struct way *way, struct sock *from,
 	way->pump.stage = &r->stage;
 	if (r->config->joined)
 		way->pump.size = PUMP_BUFFER_SMALL;
-	if (sock_is_datagram(r->peer) && !r->config->send_only)
+	/* Between two connections a refusal is an error of either. */
+	if (sock_is_datagram(r->peer) && !r->config->send_only &&
+	    !r->config->joined)
 		way->pump.refusal = &r->refusal;
 }
 

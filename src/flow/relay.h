@@ -31,9 +31,12 @@ struct relay_config {
 	bool joined;
 	/*
 	 * Our end is a command: when its output has ended and is sent, so is
-	 * the relay, and that it does not read its input is no failure.
+	 * the relay, and that it does not read its input is no failure. When
+	 * child (a socket of child.h, non-blocking) has ended, so has its
+	 * output, whatever it has left running.
 	 */
 	bool command;
+	struct sock *child;
 	int64_t line_delay_ns;	/* between lines that are sent; 0: none */
 	int64_t idle_ns;	/* --idle-timeout; -1: none */
 	bool idle_ends;		/* ...which is an end in order */

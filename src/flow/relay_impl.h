@@ -19,6 +19,7 @@ struct relay {
 	struct way up, down;	/* to the peer, from the peer */
 	struct refusal refusal;
 	bool refusal_told;
+	bool child_ended;
 	bool input_stopped;	/* the terminal is not read any more */
 	int output_fd, peer_fd;	/* to watch for errors; -1: none */
 	bool peer_event;	/* the peer is to be asked for an error */

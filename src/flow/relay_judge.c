@@ -53,6 +53,9 @@ watched(const struct stage *stage, struct pollfd *fds)
 	fds[0] = (struct pollfd){ .fd = output ? r->output_fd : -1 };
 	fds[1] = (struct pollfd){ .fd = is_unwatched(r) && !r->peer_asked ?
 	    r->peer_fd : -1 };
+	if (r->config->child != NULL && !r->child_ended)
+		(void)sock_pollfds(r->config->child, SK_IN, SK_WANT_READ,
+		    &fds[2]);
 }
 
 static void
@@ -343,6 +346,24 @@ judge_ends(struct relay *r, int64_t now, int64_t *wake, struct err *e)
 	return v;
 }
 
+/* What the command has written is still passed on, and then the end. */
+static void
+look_after_child(struct relay *r, int64_t *wake)
+{
+	struct err e = { .code = ERR_NONE };
+	size_t got;
+	char byte;
+
+	if (sock_recv(r->config->child, &byte, sizeof(byte), &got, &e) ==
+	    SK_EOF) {
+		r->child_ended = true;
+		sock_shutdown_read(r->in);
+	} else
+		*wake = clock_min_ns(*wake, sock_wake_ns(r->config->child,
+		    SK_IN));
+	err_clear(&e);
+}
+
 static enum verdict
 judge(struct stage *stage, int64_t *wake_ns, struct err *e)
 {
@@ -351,6 +372,8 @@ judge(struct stage *stage, int64_t *wake_ns, struct err *e)
 	enum verdict v;
 
 	note_acknowledged(r, now);
+	if (r->config->child != NULL && !r->child_ended)
+		look_after_child(r, wake_ns);
 	v = judge_failures(r, e);
 	if (v == VERDICT_GO_ON)
 		v = judge_reader(r, now, wake_ns, e);

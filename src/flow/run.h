@@ -58,7 +58,7 @@ enum verdict {
 
 enum {
 	STAGE_LEGS = 2,
-	STAGE_WATCHED = 2,	/* what the judge watches */
+	STAGE_WATCHED = 3,	/* what the judge watches */
 	STAGE_SOCKS = 4,
 };
 
@@ -90,6 +90,12 @@ struct stage {
 	struct leg *legs[STAGE_LEGS];
 	/* Every socket that a leg may wait for; NULL: none. */
 	struct sock *socks[STAGE_SOCKS];
+	/*
+	 * NULL, or one that a single leg waits for input of, and is to be woken
+	 * from by stage_wake: in blocking mode the call returns SK_TIMEOUT
+	 * then. (Otherwise stage_wake ends no call of a socket there.)
+	 */
+	struct sock *nudged;
 };
 
 /* A stage of one leg, without a judge. */

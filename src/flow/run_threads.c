@@ -55,21 +55,24 @@ part_open(struct run *r, struct err *e)
 	if (!r->single)
 		ok = ok && latch_open(&p->wake[1], e) &&
 		    latch_open(&p->news, e);
-	if (!ok)
+	if (!ok) {
 		part_free(p);
+		r->threads = NULL;
+	}
 	return ok;
 }
 
 void
 run_threads_wake(struct run *r, int leg)
 {
-	latch_set(&r->threads->wake[leg]);
+	if (r->threads != NULL)
+		latch_set(&r->threads->wake[leg]);
 }
 
 void
 run_threads_news(struct run *r)
 {
-	if (!r->single)
+	if (r->threads != NULL && !r->single)
 		latch_set(&r->threads->news);
 }
 
@@ -100,6 +103,9 @@ go(struct run *r, int i, struct err *e)
 	enum sk_result result;
 
 	for (;;) {
+		/* Whatever it was woken for, it looks at now. */
+		if (r->stage->nudged != NULL)
+			latch_reset(&r->threads->wake[i]);
 		result = leg->step(leg, e);
 		if (result == SK_WANT_READ || result == SK_WANT_WRITE)
 			result = wait_for(r, i, result);
@@ -162,11 +168,13 @@ static bool
 look(struct run *r, struct worker *workers, int64_t wake_ns)
 {
 	const struct judge *judge = r->stage->judge;
-	struct pollfd fds[STAGE_WATCHED + 1] = {
-		{ .fd = -1 }, { .fd = -1 },
-		{ .fd = r->threads->news.fd, .events = POLLIN },
-	};
+	struct pollfd fds[STAGE_WATCHED + 1];
 	int i;
+
+	for (i = 0; i < STAGE_WATCHED; i++)
+		fds[i] = (struct pollfd){ .fd = -1 };
+	fds[i] = (struct pollfd){ .fd = r->threads->news.fd,
+	    .events = POLLIN };
 
 	if (judge->watched != NULL)
 		judge->watched(r->stage, fds);
@@ -262,15 +270,21 @@ static enum sk_result
 run_stages(struct run *r, struct err *e)
 {
 	enum sk_result result;
+	struct sock *nudged;
 	struct stage *s;
 
 	do {
 		s = r->stage;
 		if (s->run != r)
 			s->run = r;
+		nudged = s->nudged;
 		run_set_abort(s, &r->threads->abort);
+		if (nudged != NULL)
+			sock_set_nudge(nudged, &r->threads->wake[0]);
 		result = s->judge != NULL ? run_judged(r, e) :
 		    run_single(r, e);
+		if (nudged != NULL)
+			sock_set_nudge(nudged, NULL);
 		run_set_abort(s, NULL);
 	} while (run_next(r, &result, e));
 	return result;
@@ -377,16 +391,18 @@ threads_add(struct runner *r, struct run *run, struct err *e)
 	if (j->next != NULL)
 		j->next->previous = j;
 	t->jobs = j;
-	started = !t->closing && start_thread(&j->thread, do_job, j, e);
-	if (!started)
-		unlink_job(j);
 	if (t->closing) {
 		err_set(e, ERR_LOCAL, 0, "", "at the end of the run");
 		e->quiet = true;
-	}
+		started = false;
+	} else
+		started = start_thread(&j->thread, do_job, j, e);
+	if (!started)
+		unlink_job(j);
 	(void)pthread_mutex_unlock(&t->lock);
 	if (!started) {
 		part_free(run->threads);
+		run->threads = NULL;
 		free(j);
 	}
 	return started;

@@ -45,10 +45,12 @@ leg_pollfds(const struct leg *leg, struct pollfd *fds)
 static void
 wanted(const struct stage *s, struct interests *now)
 {
-	struct pollfd fds[SK_POLLFDS_MAX] = { { .fd = -1 }, { .fd = -1 } };
+	struct pollfd fds[SK_POLLFDS_MAX];
 	size_t i, j, n;
 
 	now->count = 0;
+	for (i = 0; i < STAGE_WATCHED; i++)
+		fds[i] = (struct pollfd){ .fd = -1 };
 	if (s->judge != NULL && s->judge->watched != NULL) {
 		s->judge->watched(s, fds);
 		for (i = 0; i < STAGE_WATCHED; i++)

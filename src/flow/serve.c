@@ -1,12 +1,20 @@
 /* Many clients: what all of them have in common. */
 #include "flow/serve_impl.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/intr.h"
+
+enum {
+	SPARE_FDS = 6,
+	RUN_FDS = 4,		/* latches of a run in blocking mode */
+};
 
 /* The accepting leg may wait for somebody to leave, or to be established. */
 static void
@@ -84,6 +92,8 @@ client_next(struct run *run, enum sk_result *r, struct err *e)
 	struct client *c = run->owner;
 	struct stage *next;
 
+	if (c->peer != NULL)
+		c->dropped = sock_dropped(c->peer);
 	if (atomic_load(&c->begun))
 		return c->service->next != NULL ?
 		    c->service->next(c, run->stage, r, e) : NULL;
@@ -244,8 +254,7 @@ signal_all(struct server *s, int sig)
 		return;
 	(void)pthread_mutex_lock(&s->lock);
 	for (c = s->clients; c != NULL; c = c->next)
-		if (atomic_load(&c->begun))
-			s->service->signal(c, sig);
+		s->service->signal(c, sig);
 	(void)pthread_mutex_unlock(&s->lock);
 }
 
@@ -271,6 +280,34 @@ run_server(struct server *s, void (*begun)(void *, struct server *),
 	return r;
 }
 
+/*
+ * How many clients our descriptors are enough for, so that none is taken that
+ * could not be served: with those that are in use now, and a few to spare.
+ */
+static uint64_t
+capacity(const struct service *service, enum sk_mode mode)
+{
+	struct rlimit limit;
+	uint64_t cost = 1 + service->fds, used = SPARE_FDS;
+	int lowest;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+	    limit.rlim_cur == RLIM_INFINITY)
+		return UINT64_MAX;
+	lowest = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+	if (lowest != -1) {
+		(void)close(lowest);
+		used += (uint64_t)lowest;
+	}
+	/* In blocking mode all may begin at the same time. */
+	if (mode == SK_BLOCKING)
+		cost += RUN_FDS + service->brief_fds;
+	else
+		used += service->brief_fds;
+	return limit.rlim_cur > used + cost ?
+	    (limit.rlim_cur - used) / cost : 1;
+}
+
 enum sk_result
 serve(const struct serve_config *config, struct sock **listener,
     const struct service *service, void *context,
@@ -283,11 +320,12 @@ serve(const struct serve_config *config, struct sock **listener,
 
 	(void)pthread_mutex_init(&s.lock, NULL);
 	stage_init_single(&s.stage, &s.leg, &s, serve_step_accept);
-	s.stage.socks[0] = *listener;
+	s.stage.socks[0] = s.stage.nudged = *listener;
 	s.run = (struct run){ .stage = &s.stage, .owner = &s,
 	    .mode = (unsigned char)config->mode, .single = true,
 	    .over = serve_accept_over };
 	sock_set_deadline(*listener, config->deadline_ns);
+	s.capacity = capacity(service, config->mode);
 	s.runner = runner_new(config->mode, e);
 	if (s.runner != NULL)
 		r = run_server(&s, begun, e);

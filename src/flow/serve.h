@@ -26,12 +26,16 @@ struct client {
 	struct sock *peer;		/* NULL: the service has closed it */
 	char *name;			/* of the peer, for messages; malloc */
 	struct client *previous, *next;
-	bool established;		/* serve.c's */
+	bool established;		/* it is let in */
+	uint64_t dropped;		/* datagrams that it was too slow for */
 	atomic_bool begun;		/* the service has begun with it */
 };
 
 struct service {
 	size_t client_size;	/* of a struct that begins with a client */
+	/* Descriptors that one costs besides its connection... */
+	unsigned fds;
+	unsigned brief_fds;	/* ...and while it begins */
 	/*
 	 * peer is established and let in. The first stage, or NULL with *e; end
 	 * is called in either case.

@@ -19,8 +19,7 @@ enum {
 static bool
 is_exhausted(const struct err *e)
 {
-	return e->code == ERR_LOCAL && (e->sys == EMFILE || e->sys == ENFILE ||
-	    e->sys == ENOBUFS || e->sys == ENOMEM);
+	return e->code == ERR_LOCAL && err_is_exhausted(e->sys);
 }
 
 static void
@@ -102,6 +101,7 @@ make_room(struct server *s)
 enum room {
 	ROOM,
 	ROOM_LATER,	/* when somebody leaves */
+	ROOM_NO_MORE,	/* the same, for want of descriptors */
 	ROOM_NEVER,	/* all that --count asks for have come */
 };
 
@@ -114,6 +114,8 @@ room_for_more(struct server *s)
 	(void)pthread_mutex_lock(&s->lock);
 	if (config->max_clients > 0 && s->active >= config->max_clients)
 		room = ROOM_LATER;
+	if (s->active >= s->capacity)
+		room = ROOM_NO_MORE;
 	if (config->count > 0 && s->taken >= config->count)
 		room = s->established >= config->count ? ROOM_NEVER :
 		    ROOM_LATER;
@@ -121,13 +123,40 @@ room_for_more(struct server *s)
 	return room;
 }
 
+/* Told once in a while. */
+static void
+tell_exhausted(struct server *s, struct err *e)
+{
+	int64_t now = clock_now_ns();
+
+	if (s->told_ns == 0 || now >= s->told_ns + TELL_SEC * CLOCK_SEC) {
+		trouble(s, e);
+		s->told_ns = now;
+	}
+	err_clear(e);
+}
+
+/* There is somebody, and no descriptors are left for one more. */
+static void
+tell_no_more(struct server *s)
+{
+	struct err e = { .code = ERR_NONE };
+
+	if (!sock_has_input(*s->listener))
+		return;
+	err_set(&e, ERR_LOCAL, EMFILE, sock_name(*s->listener), "accepting");
+	tell_exhausted(s, &e);
+}
+
 /* Nobody is taken now: until when? */
 static enum sk_result
-wait_for_room(struct server *s)
+wait_for_room(struct server *s, enum room room)
 {
 	int64_t wake_ns = CLOCK_NEVER;
 
-	if (s->service->yield != NULL) {
+	if (room == ROOM_NO_MORE)
+		tell_no_more(s);
+	if (s->service->yield != NULL || room == ROOM_NO_MORE) {
 		wake_ns = clock_now_ns() + LOOK_MS * CLOCK_MS;
 		if (sock_has_input(*s->listener))
 			make_room(s);
@@ -142,14 +171,8 @@ wait_for_room(struct server *s)
 static enum sk_result
 wait_exhausted(struct server *s, struct err *e)
 {
-	int64_t now = clock_now_ns();
-
-	if (s->told_ns == 0 || now >= s->told_ns + TELL_SEC * CLOCK_SEC) {
-		trouble(s, e);
-		s->told_ns = now;
-	}
-	s->exhausted_until_ns = now + LOOK_MS * CLOCK_MS;
-	err_clear(e);
+	tell_exhausted(s, e);
+	s->exhausted_until_ns = clock_now_ns() + LOOK_MS * CLOCK_MS;
 	make_room(s);
 	return sock_is_datagram(*s->listener) ? SK_OK :
 	    leg_sleep(&s->leg, s->exhausted_until_ns);
@@ -219,8 +242,8 @@ accept_one(struct server *s, struct err *e)
 		admit_peers(s, room == ROOM);
 	else if (room == ROOM_NEVER)
 		return SK_EOF;
-	else if (room == ROOM_LATER)
-		return wait_for_room(s);
+	else if (room != ROOM)
+		return wait_for_room(s, room);
 	if (s->config->accept_ns >= 0 && is_late(s, e) == SK_ERROR)
 		return SK_ERROR;
 	s->leg.waits = *s->listener;

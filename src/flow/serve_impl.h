@@ -21,6 +21,7 @@ struct server {
 	pthread_mutex_t lock;		/* of the rest */
 	struct client *clients;
 	uint64_t active;
+	uint64_t capacity;		/* what descriptors are enough for */
 	uint64_t taken, established;	/* of --count */
 	int64_t last_ns;		/* when the last one came or went */
 	bool accepting;

@@ -325,7 +325,8 @@ listen_try_accept(struct sock *s, struct sock **client, struct err *e)
 	int fd;
 
 	for (i = 0; i < l->count; i++) {
-		fd = take(l, i, &peer);
+		l->turn = (l->turn + 1) % l->count;
+		fd = take(l, l->turn, &peer);
 		if (fd != -1)
 			return make_client(s, fd, &peer, &transport_stream,
 			    client, e);

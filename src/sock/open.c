@@ -201,14 +201,6 @@ sock_set_patience(struct sock *s, int64_t patience_ns, int64_t age_ns)
 		sys_set_patience(s->fd, patience_ns, age_ns);
 }
 
-/* Out of descriptors or memory: another address would fare no better. */
-static bool
-is_exhausted(int sys)
-{
-	return sys == EMFILE || sys == ENFILE || sys == ENOMEM ||
-	    sys == ENOBUFS;
-}
-
 int
 sock_open_fd(const struct sock *s, int family, bool listens, struct err *e)
 {
@@ -229,7 +221,7 @@ sock_open_fd(const struct sock *s, int family, bool listens, struct err *e)
 	fd = sys_socket(family, s->config->datagram ? SOCK_DGRAM : SOCK_STREAM,
 	    protocol);
 	if (fd == -1)
-		err_set(e, is_exhausted(errno) ? ERR_LOCAL : ERR_CONNECT,
+		err_set(e, err_is_exhausted(errno) ? ERR_LOCAL : ERR_CONNECT,
 		    errno, s->name, "cannot make a socket");
 	return fd;
 }

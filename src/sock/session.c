@@ -56,7 +56,7 @@ session_make(struct sock *s, struct sessions *all, struct sock **client,
 	c = sock_make(&transport_session, -1, s->mode, s->name, e);
 	if (c == NULL)
 		return SK_ERROR;
-	p = make_session(all, e);
+	p = sock_set_origin(c, s->origin, e) ? make_session(all, e) : NULL;
 	if (p == NULL) {
 		sock_abort(&c);
 		return SK_ERROR;
@@ -65,10 +65,6 @@ session_make(struct sock *s, struct sessions *all, struct sock **client,
 	session_append(p, all->pending);
 	all->pending = NULL;
 	c->priv = p;
-	if (!sock_set_origin(c, s->origin, e)) {
-		sock_abort(&c);
-		return SK_ERROR;
-	}
 	c->family = all->bound[p->route.index].u.sa.sa_family;
 	if (peer->len > 0)
 		sock_name_peer(c, peer);

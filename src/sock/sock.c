@@ -192,6 +192,12 @@ sock_shutdown_write(struct sock *s, struct err *e)
 	return r;
 }
 
+void
+sock_shutdown_read(struct sock *s)
+{
+	(void)shutdown(s->fd, SHUT_RD);
+}
+
 enum sk_result
 sock_drain(struct sock *s, struct err *e)
 {

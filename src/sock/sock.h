@@ -165,6 +165,12 @@ size_t sock_moving(const struct sock *from);
 enum sk_result sock_shutdown_write(struct sock *s, struct err *e);
 
 /*
+ * What has come can still be received from a stream, then the end; nobody else
+ * who has it can send any more.
+ */
+void sock_shutdown_read(struct sock *s);
+
+/*
  * Whether a connection has broken, for who neither sends nor receives now:
  * SK_OK, or SK_ERROR with *e. Never waits. sock_peer_fd is the descriptor whose
  * POLLERR or POLLHUP is a reason to ask; -1: there is none.

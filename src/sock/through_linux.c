@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { THROUGH_SIZE = 256 * 1024 };
@@ -43,9 +44,18 @@ static bool
 open_through(struct sock *from)
 {
 	struct sk_through *t = calloc(1, sizeof(*t));
+	struct rlimit limit;
 	int fds[2];
 
 	if (t == NULL || pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0) {
+		free(t);
+		return false;
+	}
+	/* The last descriptors are for connections. */
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+	    (rlim_t)fds[1] >= limit.rlim_cur / 4 * 3) {
+		(void)close(fds[0]);
+		(void)close(fds[1]);
 		free(t);
 		return false;
 	}
@@ -62,6 +72,7 @@ static enum sk_result
 fill(struct sock *from, size_t max, struct err *e)
 {
 	ssize_t n;
+	int sys;
 
 	do
 		n = splice(from->fd, NULL, from->through->write_fd, NULL, max,
@@ -71,14 +82,21 @@ fill(struct sock *from, size_t max, struct err *e)
 		from->through->held = (size_t)n;
 		return SK_OK;
 	}
+	sys = errno;
 	through_release(from);
 	if (n == 0)
 		return from->tr->try_next(from, e);
-	if (errno == EAGAIN || errno == EWOULDBLOCK)
+	if (sys == EAGAIN || sys == EWOULDBLOCK)
 		return SK_WANT_READ;
-	/* A plain call tells what it is. */
-	from->no_move = true;
-	return SK_OK;
+	if (sys == EINVAL || sys == ENOSYS || sys == EPERM) {
+		from->no_move = true;
+		return SK_OK;
+	}
+	/* It is told once: a plain call would see an end in order. */
+	if (sys == ECONNRESET)
+		atomic_store(&from->taken_error, sys);
+	err_set(e, ERR_BROKEN, sys, from->name, "receiving");
+	return SK_ERROR;
 }
 
 static enum sk_result

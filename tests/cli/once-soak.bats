@@ -99,7 +99,7 @@ ends_by_term() {
 	LIMIT=60 try "$CROWD" "127.0.0.1:$port" echo "$count" 102400
 	is 0
 	await_calm haul
-	! pgrep -P "${PID[haul]}"
+	[[ ! $(pgrep -P "${PID[haul]}") ]]
 	ends_by_term
 }
 
@@ -115,7 +115,7 @@ ends_by_term() {
 	await_file all 30
 	touch until
 	await_all crowd
-	! grep -q dropped haul.err
+	[[ $(grep -c dropped haul.err) == 0 ]]
 	ends_by_term
 }
 

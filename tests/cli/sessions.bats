@@ -49,7 +49,7 @@ peer() {
 		pgrep -P "${PID[haul]}" >/dev/null || break
 		nap 0.02
 	done
-	! pgrep -P "${PID[haul]}"
+	[[ ! $(pgrep -P "${PID[haul]}") ]]
 	[[ $(grep -c 'connection from' haul.err) == 1 ]]
 	peer 2 "text=two\\n" recv=1
 	await_all 2
@@ -61,13 +61,18 @@ peer() {
 	serve up dgram bind:127.0.0.1 echo-all >/dev/null
 	up=$port
 	serve haul haul listen -u -k -v --forward "127.0.0.1:$up" 127.0.0.1 0
-	for n in 1 2 3; do
-		peer "$n" "send=$SIZES" recv=7
-	done
+	steps=()
+	for size in ${SIZES//,/ }; do steps+=("send=$size" recv=1); done
+	# Small ones can be many at a time: their order.
+	steps+=("send=1,2,3,4,5,6,7,8,9" recv=9)
+	for n in 1 2 3; do peer "$n" "${steps[@]}"; done
 	await_all 1 2 3
 	for n in 1 2 3; do
-		head -n 7 "$n.said" >sent
-		tail -n 7 "$n.said" >got
+		head -n 14 "$n.said" | awk 'NR % 2' >sent
+		head -n 14 "$n.said" | awk 'NR % 2 == 0' >got
+		same got sent
+		tail -n +15 "$n.said" | head -n 9 >sent
+		tail -n 9 "$n.said" >got
 		same got sent
 	done
 	[[ $(grep -c 'connection from' haul.err) == 3 ]]
@@ -110,7 +115,9 @@ peer() {
 	peer 2 "text=2" recv=7
 	# 1 has heard "2": both are known.
 	await_text 1.said '^1 '
-	peer 3 "send=$SIZES"
+	steps=()
+	for size in ${SIZES//,/ }; do steps+=("send=$size" sleep=30); done
+	peer 3 "${steps[@]}"
 	await_all 1 2 3
 	tail -n 7 1.said >got
 	same got 3.said

@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/options.h"
@@ -128,7 +129,13 @@ pass(struct session *s, struct err *e)
 {
 	struct sock *peer = NULL;
 	enum sk_result r;
+	struct stat st;
 
+	if (fstat(STDOUT_FILENO, &st) != 0 || !S_ISSOCK(st.st_mode)) {
+		err_set(e, ERR_LOCAL, 0, "standard output",
+		    "is no UNIX socket to pass a connection over");
+		return SK_ERROR;
+	}
 	r = session_establish(s, &peer, e);
 	if (r == SK_OK)
 		r = sock_pass(&peer, STDOUT_FILENO, e);

@@ -228,7 +228,8 @@ take(const struct opt_command *cmd, const struct rows *rows, int c,
 	}
 	if (o->type->parse(optarg, options + rows->offset[i]))
 		return true;
-	if (*optarg == '\0')
+	if (o->type == &opt_string ||
+	    (o->type == &opt_texts && *optarg == '\0'))
 		return opt_usage(cmd, e, "--%s: its value is empty", o->name);
 	return opt_usage(cmd, e, "--%s: not %s: %.40s", o->name,
 	    o->type->expected, optarg);

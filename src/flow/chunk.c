@@ -21,6 +21,8 @@ chunks_add(struct chunks *q, const void *data, size_t len,
 	else
 		q->first = c;
 	q->last = c;
+	c->position = q->added;
+	q->added += sizeof(*c) + len;
 	q->bytes += sizeof(*c) + len;
 	return c;
 }

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * Bytes that were read at once, on their way to several readers. A chunk is
@@ -12,6 +13,7 @@ struct chunk {
 	struct chunk *next;
 	const void *origin;	/* who is not to get it; NULL: nobody */
 	size_t readers;		/* who have not had it */
+	uint64_t position;	/* what was added before it, in memory */
 	size_t len;
 	char data[];
 };
@@ -20,6 +22,7 @@ struct chunk {
 struct chunks {
 	struct chunk *first, *last;
 	size_t bytes;		/* of memory */
+	uint64_t added;		/* the same, since the beginning */
 };
 
 /* A copy of len bytes at the end; NULL without memory. */

@@ -60,7 +60,8 @@ hub_has_room(struct hub *h)
 	now = clock_now_ns();
 	h->held_up = true;
 	for (c = h->clients; c != NULL; c = c->next)
-		if (c->at == h->backlog.first)
+		if (c->at != NULL && h->backlog.added - c->at->position >=
+		    HUB_BOUND / 2)
 			drop_if_slow(c, now);
 	return false;
 }

@@ -218,7 +218,8 @@ judge_datagram(struct relay *r, int64_t now, int64_t *wake, struct err *e)
 	err_clear(e);
 	if (r->up.leg.state != LEG_ENDED)
 		return VERDICT_GO_ON;
-	if (r->config->send_only || r->down.leg.state != LEG_RUNNING)
+	if (r->config->send_only || r->config->command ||
+	    r->down.leg.state != LEG_RUNNING)
 		return VERDICT_FINISH;
 	if (linger < 0)
 		linger = DATAGRAM_LINGER_MS * CLOCK_MS;

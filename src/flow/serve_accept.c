@@ -54,6 +54,7 @@ static enum sk_result
 take_client(struct server *s, struct sock **peer, struct err *e)
 {
 	struct client *c;
+	bool quiet;
 
 	sock_set_deadline(*peer, clock_min_ns(s->config->deadline_ns,
 	    clock_now_ns() + HANDSHAKE_LIMIT_MS * CLOCK_MS));
@@ -77,7 +78,9 @@ take_client(struct server *s, struct sock **peer, struct err *e)
 		return SK_ERROR;
 	}
 	*peer = NULL;
+	quiet = e->quiet;
 	err_set(e, e->code, e->sys, c->name, "%s", e->text);
+	e->quiet = quiet;
 	serve_client_over(&c->run, SK_ERROR, e);
 	err_clear(e);
 	return SK_OK;

@@ -115,6 +115,7 @@ class BothWays(Transfer):
     """Both ends send a file and take the other's, at the same time."""
 
     name = "tcp-both"
+    baseline = "socat"          # nc.openbsd -N sometimes loses the end
 
     def __init__(self, place, size):
         self.bytes = size
@@ -272,6 +273,5 @@ def cases(place, size, quick):
         VerifiedFile(place, size),
         SmallFiles(place, 2000 if quick else 10000, KIB),
         Memory(place, 16 * MIB),
-        Memory(place, (GIB if quick else 4 * GIB)),
     ]
-    return made
+    return made if quick else made + [Memory(place, 4 * GIB)]

@@ -122,8 +122,8 @@ struct run {
 	 */
 	struct stage *(*next)(struct run *, enum sk_result *r, struct err *e);
 	/*
-	 * Of a run in a runner: it is over for good, and may be freed. Nobody
-	 * may wake its stages afterwards.
+	 * Of a run in a runner: it is over for good, and may be freed; nobody
+	 * may wake its stages once it is.
 	 */
 	void (*over)(struct run *, enum sk_result r, struct err *e);
 

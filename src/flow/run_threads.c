@@ -1,9 +1,8 @@
 /*
  * The blocking mode. A stage with a judge has a thread for each leg, and the
  * thread of the run looks after them; a single leg is that thread's own work.
- * A runner has a thread for each run.
  */
-#include "flow/run_impl.h"
+#include "flow/run_threads_impl.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -15,16 +14,8 @@
 
 enum { THREAD_STACK = 256 * 1024 };
 
-/* What wakes the threads of a run. */
-struct run_threads_part {
-	struct latch abort;		/* ends every wait of a stage */
-	atomic_bool ended;		/* ...and of the run */
-	struct latch news;		/* for the judge */
-	struct latch wake[STAGE_LEGS];	/* for a leg that waits for nobody */
-};
-
-static void
-part_free(struct run_threads_part *p)
+void
+threads_part_free(struct run_threads_part *p)
 {
 	int i;
 
@@ -35,8 +26,8 @@ part_free(struct run_threads_part *p)
 	free(p);
 }
 
-static bool
-part_open(struct run *r, struct err *e)
+bool
+threads_part_open(struct run *r, struct err *e)
 {
 	static const struct run_threads_part closed = {
 		LATCH_CLOSED, false, LATCH_CLOSED,
@@ -56,24 +47,43 @@ part_open(struct run *r, struct err *e)
 		ok = ok && latch_open(&p->wake[1], e) &&
 		    latch_open(&p->news, e);
 	if (!ok) {
-		part_free(p);
+		threads_part_free(p);
 		r->threads = NULL;
 	}
 	return ok;
 }
 
+/* Whoever wakes a run may do so while it ends. */
+static pthread_mutex_t wake_lock = PTHREAD_MUTEX_INITIALIZER;
+
 void
 run_threads_wake(struct run *r, int leg)
 {
+	(void)pthread_mutex_lock(&wake_lock);
 	if (r->threads != NULL)
 		latch_set(&r->threads->wake[leg]);
+	(void)pthread_mutex_unlock(&wake_lock);
+}
+
+struct run_threads_part *
+threads_part_detach(struct run *r)
+{
+	struct run_threads_part *p;
+
+	(void)pthread_mutex_lock(&wake_lock);
+	p = r->threads;
+	r->threads = NULL;
+	(void)pthread_mutex_unlock(&wake_lock);
+	return p;
 }
 
 void
 run_threads_news(struct run *r)
 {
+	(void)pthread_mutex_lock(&wake_lock);
 	if (r->threads != NULL && !r->single)
 		latch_set(&r->threads->news);
+	(void)pthread_mutex_unlock(&wake_lock);
 }
 
 /* Wait for what a leg wants: SK_OK, or why there is nothing to wait for. */
@@ -137,8 +147,8 @@ work(void *arg)
 	return NULL;
 }
 
-static bool
-start_thread(pthread_t *thread, void *(*function)(void *), void *arg,
+bool
+threads_start(pthread_t *thread, void *(*function)(void *), void *arg,
     struct err *e)
 {
 	pthread_attr_t attr;
@@ -223,7 +233,7 @@ start_workers(struct run *r, struct worker *workers, struct err *e)
 		workers[i].leg = i;
 		if (leg == NULL || leg->state == LEG_ABSENT)
 			continue;
-		workers[i].started = start_thread(&workers[i].thread, work,
+		workers[i].started = threads_start(&workers[i].thread, work,
 		    &workers[i], e);
 		if (!workers[i].started)
 			return false;
@@ -266,8 +276,8 @@ run_single(struct run *r, struct err *e)
 	return result;
 }
 
-static enum sk_result
-run_stages(struct run *r, struct err *e)
+enum sk_result
+threads_run(struct run *r, struct err *e)
 {
 	enum sk_result result;
 	struct sock *nudged;
@@ -295,205 +305,12 @@ run_threads_alone(struct run *r, struct err *e)
 {
 	enum sk_result result;
 
-	if (!part_open(r, e)) {
+	if (!threads_part_open(r, e)) {
 		result = SK_ERROR;
 		(void)run_next(r, &result, e);
 		return result;
 	}
-	result = run_stages(r, e);
-	part_free(r->threads);
-	r->threads = NULL;
+	result = threads_run(r, e);
+	threads_part_free(threads_part_detach(r));
 	return result;
 }
-
-/* A run in a runner, and its thread. */
-struct job {
-	struct runner_of_threads *runner;
-	struct run *run;
-	pthread_t thread;
-	bool done;
-	enum sk_result result;
-	struct err err;
-	struct job *previous, *next;
-};
-
-struct runner_of_threads {
-	struct runner runner;
-	pthread_mutex_t lock;	/* of the jobs */
-	struct job *jobs;
-	bool closing;		/* no further ones */
-	struct latch news;	/* a job is done, or it is to stop */
-	atomic_bool stopped;
-};
-
-static struct runner *
-threads_new(struct err *e)
-{
-	struct runner_of_threads *t = calloc(1, sizeof(*t));
-
-	if (t == NULL) {
-		err_no_memory(e);
-		return NULL;
-	}
-	t->runner.type = &runner_threads;
-	t->news = (struct latch)LATCH_CLOSED;
-	if (!latch_open(&t->news, e)) {
-		free(t);
-		return NULL;
-	}
-	(void)pthread_mutex_init(&t->lock, NULL);
-	return &t->runner;
-}
-
-static void *
-do_job(void *arg)
-{
-	struct job *j = arg;
-
-	j->result = run_stages(j->run, &j->err);
-	(void)pthread_mutex_lock(&j->runner->lock);
-	j->done = true;
-	(void)pthread_mutex_unlock(&j->runner->lock);
-	latch_set(&j->runner->news);
-	return NULL;
-}
-
-static void
-unlink_job(struct job *j)
-{
-	if (j->previous != NULL)
-		j->previous->next = j->next;
-	else
-		j->runner->jobs = j->next;
-	if (j->next != NULL)
-		j->next->previous = j->previous;
-}
-
-static bool
-threads_add(struct runner *r, struct run *run, struct err *e)
-{
-	struct runner_of_threads *t = (struct runner_of_threads *)r;
-	struct job *j = calloc(1, sizeof(*j));
-	bool started;
-
-	if (j == NULL) {
-		err_no_memory(e);
-		return false;
-	}
-	if (!part_open(run, e)) {
-		free(j);
-		return false;
-	}
-	j->runner = t;
-	j->run = run;
-	(void)pthread_mutex_lock(&t->lock);
-	j->next = t->jobs;
-	if (j->next != NULL)
-		j->next->previous = j;
-	t->jobs = j;
-	if (t->closing) {
-		err_set(e, ERR_LOCAL, 0, "", "at the end of the run");
-		e->quiet = true;
-		started = false;
-	} else
-		started = start_thread(&j->thread, do_job, j, e);
-	if (!started)
-		unlink_job(j);
-	(void)pthread_mutex_unlock(&t->lock);
-	if (!started) {
-		part_free(run->threads);
-		run->threads = NULL;
-		free(j);
-	}
-	return started;
-}
-
-/* Take a job that is done; NULL: there is none. *left: whether others go on. */
-static struct job *
-take_done(struct runner_of_threads *t, bool *left)
-{
-	struct job *j;
-
-	(void)pthread_mutex_lock(&t->lock);
-	*left = t->jobs != NULL;
-	for (j = t->jobs; j != NULL && !j->done; j = j->next)
-		continue;
-	if (j != NULL)
-		unlink_job(j);
-	(void)pthread_mutex_unlock(&t->lock);
-	return j;
-}
-
-static void
-finish_job(struct job *j)
-{
-	struct run *run = j->run;
-	struct run_threads_part *part = run->threads;
-
-	(void)pthread_join(j->thread, NULL);
-	/* Others may wake the run until over has told them not to. */
-	if (run->over != NULL)
-		run->over(run, j->result, &j->err);
-	part_free(part);
-	err_clear(&j->err);
-	free(j);
-}
-
-static enum sk_result
-threads_wait(struct runner *r, int64_t deadline_ns, struct err *e)
-{
-	struct runner_of_threads *t = (struct runner_of_threads *)r;
-	struct pollfd p = { .fd = t->news.fd, .events = POLLIN };
-	struct job *j;
-	bool left;
-
-	(void)e;
-	for (;;) {
-		latch_reset(&t->news);
-		while ((j = take_done(t, &left)) != NULL)
-			finish_job(j);
-		if (!left || atomic_load(&t->stopped))
-			return SK_OK;
-		if (clock_now_ns() >= deadline_ns)
-			return SK_TIMEOUT;
-		if (intr_poll(&p, 1, deadline_ns) < 0)
-			return SK_INTERRUPTED;
-	}
-}
-
-static void
-threads_stop(struct runner *r)
-{
-	struct runner_of_threads *t = (struct runner_of_threads *)r;
-
-	atomic_store(&t->stopped, true);
-	latch_set(&t->news);
-}
-
-static void
-threads_free(struct runner *r)
-{
-	struct runner_of_threads *t = (struct runner_of_threads *)r;
-	struct job *j;
-
-	(void)pthread_mutex_lock(&t->lock);
-	t->closing = true;
-	for (j = t->jobs; j != NULL; j = j->next) {
-		atomic_store(&j->run->threads->ended, true);
-		latch_set(&j->run->threads->abort);
-	}
-	while ((j = t->jobs) != NULL) {
-		unlink_job(j);
-		(void)pthread_mutex_unlock(&t->lock);
-		finish_job(j);
-		(void)pthread_mutex_lock(&t->lock);
-	}
-	(void)pthread_mutex_unlock(&t->lock);
-	(void)pthread_mutex_destroy(&t->lock);
-	latch_close(&t->news);
-	free(t);
-}
-
-const struct runner_type runner_threads = {
-	threads_new, threads_add, threads_wait, threads_stop, threads_free,
-};

@@ -80,12 +80,11 @@ END
 	[[ $(<got) == SSH-2.0- ]]
 }
 
-@test "stdout is no UNIX socket" {
-	serve peer stream listen:127.0.0.1 recv-reset </dev/null
-	try haul connect --pass-fd 127.0.0.1 "$port"
+@test "stdout is no UNIX socket: told before anybody is connected to" {
+	try haul connect --pass-fd 127.0.0.1 1
 	is 1
 	one_line err
-	await_all peer
+	has err 'standard output'
 }
 
 @test "nobody takes it" {

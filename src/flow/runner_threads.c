@@ -1,0 +1,198 @@
+/* The runner of the blocking mode: a thread for each run. */
+#include "flow/run_threads_impl.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/intr.h"
+
+/* A run in a runner, and its thread. */
+struct job {
+	struct runner_of_threads *runner;
+	struct run *run;
+	pthread_t thread;
+	bool done;
+	enum sk_result result;
+	struct err err;
+	struct job *previous, *next;
+};
+
+struct runner_of_threads {
+	struct runner runner;
+	pthread_mutex_t lock;	/* of the jobs */
+	struct job *jobs;
+	bool closing;		/* no further ones */
+	struct latch news;	/* a job is done, or it is to stop */
+	atomic_bool stopped;
+};
+
+static struct runner *
+threads_new(struct err *e)
+{
+	struct runner_of_threads *t = calloc(1, sizeof(*t));
+
+	if (t == NULL) {
+		err_no_memory(e);
+		return NULL;
+	}
+	t->runner.type = &runner_threads;
+	t->news = (struct latch)LATCH_CLOSED;
+	if (!latch_open(&t->news, e)) {
+		free(t);
+		return NULL;
+	}
+	(void)pthread_mutex_init(&t->lock, NULL);
+	return &t->runner;
+}
+
+static void *
+do_job(void *arg)
+{
+	struct job *j = arg;
+
+	j->result = threads_run(j->run, &j->err);
+	(void)pthread_mutex_lock(&j->runner->lock);
+	j->done = true;
+	(void)pthread_mutex_unlock(&j->runner->lock);
+	latch_set(&j->runner->news);
+	return NULL;
+}
+
+static void
+unlink_job(struct job *j)
+{
+	if (j->previous != NULL)
+		j->previous->next = j->next;
+	else
+		j->runner->jobs = j->next;
+	if (j->next != NULL)
+		j->next->previous = j->previous;
+}
+
+static bool
+threads_add(struct runner *r, struct run *run, struct err *e)
+{
+	struct runner_of_threads *t = (struct runner_of_threads *)r;
+	struct job *j = calloc(1, sizeof(*j));
+	bool started;
+
+	if (j == NULL) {
+		err_no_memory(e);
+		return false;
+	}
+	if (!threads_part_open(run, e)) {
+		free(j);
+		return false;
+	}
+	j->runner = t;
+	j->run = run;
+	(void)pthread_mutex_lock(&t->lock);
+	j->next = t->jobs;
+	if (j->next != NULL)
+		j->next->previous = j;
+	t->jobs = j;
+	if (t->closing) {
+		err_set(e, ERR_LOCAL, 0, "", "at the end of the run");
+		e->quiet = true;
+		started = false;
+	} else
+		started = threads_start(&j->thread, do_job, j, e);
+	if (!started)
+		unlink_job(j);
+	(void)pthread_mutex_unlock(&t->lock);
+	if (!started) {
+		threads_part_free(threads_part_detach(run));
+		free(j);
+	}
+	return started;
+}
+
+/* Take a job that is done; NULL: there is none. *left: whether others go on. */
+static struct job *
+take_done(struct runner_of_threads *t, bool *left)
+{
+	struct job *j;
+
+	(void)pthread_mutex_lock(&t->lock);
+	*left = t->jobs != NULL;
+	for (j = t->jobs; j != NULL && !j->done; j = j->next)
+		continue;
+	if (j != NULL)
+		unlink_job(j);
+	(void)pthread_mutex_unlock(&t->lock);
+	return j;
+}
+
+static void
+finish_job(struct job *j)
+{
+	struct run *run = j->run;
+	struct run_threads_part *part;
+
+	(void)pthread_join(j->thread, NULL);
+	part = threads_part_detach(run);
+	if (run->over != NULL)
+		run->over(run, j->result, &j->err);
+	threads_part_free(part);
+	err_clear(&j->err);
+	free(j);
+}
+
+static enum sk_result
+threads_wait(struct runner *r, int64_t deadline_ns, struct err *e)
+{
+	struct runner_of_threads *t = (struct runner_of_threads *)r;
+	struct pollfd p = { .fd = t->news.fd, .events = POLLIN };
+	struct job *j;
+	bool left;
+
+	(void)e;
+	for (;;) {
+		latch_reset(&t->news);
+		while ((j = take_done(t, &left)) != NULL)
+			finish_job(j);
+		if (!left || atomic_load(&t->stopped))
+			return SK_OK;
+		if (clock_now_ns() >= deadline_ns)
+			return SK_TIMEOUT;
+		if (intr_poll(&p, 1, deadline_ns) < 0)
+			return SK_INTERRUPTED;
+	}
+}
+
+static void
+threads_stop(struct runner *r)
+{
+	struct runner_of_threads *t = (struct runner_of_threads *)r;
+
+	atomic_store(&t->stopped, true);
+	latch_set(&t->news);
+}
+
+static void
+threads_free(struct runner *r)
+{
+	struct runner_of_threads *t = (struct runner_of_threads *)r;
+	struct job *j;
+
+	(void)pthread_mutex_lock(&t->lock);
+	t->closing = true;
+	for (j = t->jobs; j != NULL; j = j->next) {
+		atomic_store(&j->run->threads->ended, true);
+		latch_set(&j->run->threads->abort);
+	}
+	while ((j = t->jobs) != NULL) {
+		unlink_job(j);
+		(void)pthread_mutex_unlock(&t->lock);
+		finish_job(j);
+		(void)pthread_mutex_lock(&t->lock);
+	}
+	(void)pthread_mutex_unlock(&t->lock);
+	(void)pthread_mutex_destroy(&t->lock);
+	latch_close(&t->news);
+	free(t);
+}
+
+const struct runner_type runner_threads = {
+	threads_new, threads_add, threads_wait, threads_stop, threads_free,
+};

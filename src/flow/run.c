@@ -135,6 +135,7 @@ run_next(struct run *r, enum sk_result *result, struct err *e)
 	next = r->next != NULL ? r->next(r, result, e) : NULL;
 	if (next == NULL)
 		return false;
+	next->run = r;
 	r->stage = next;
 	return true;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/intr.h"
 
 enum {
 	EVENTS_MAX = 64,
@@ -304,7 +305,7 @@ loop_wait_all(struct runner *runner, int64_t deadline_ns, struct err *e)
 	for (;;) {
 		take_turns(l);
 		if (l->all == NULL || l->stopped)
-			return SK_OK;
+			return intr_signal() != 0 ? SK_INTERRUPTED : SK_OK;
 		if (deadline_ns != CLOCK_NEVER &&
 		    clock_now_ns() >= deadline_ns)
 			return SK_TIMEOUT;

@@ -285,8 +285,6 @@ threads_run(struct run *r, struct err *e)
 
 	do {
 		s = r->stage;
-		if (s->run != r)
-			s->run = r;
 		nudged = s->nudged;
 		run_set_abort(s, &r->threads->abort);
 		if (nudged != NULL)
@@ -310,6 +308,7 @@ run_threads_alone(struct run *r, struct err *e)
 		(void)run_next(r, &result, e);
 		return result;
 	}
+	r->stage->run = r;
 	result = threads_run(r, e);
 	threads_part_free(threads_part_detach(r));
 	return result;

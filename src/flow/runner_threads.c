@@ -84,6 +84,7 @@ threads_add(struct runner *r, struct run *run, struct err *e)
 		free(j);
 		return false;
 	}
+	run->stage->run = run;
 	j->runner = t;
 	j->run = run;
 	(void)pthread_mutex_lock(&t->lock);
@@ -152,7 +153,7 @@ threads_wait(struct runner *r, int64_t deadline_ns, struct err *e)
 		while ((j = take_done(t, &left)) != NULL)
 			finish_job(j);
 		if (!left || atomic_load(&t->stopped))
-			return SK_OK;
+			return intr_signal() != 0 ? SK_INTERRUPTED : SK_OK;
 		if (clock_now_ns() >= deadline_ns)
 			return SK_TIMEOUT;
 		if (intr_poll(&p, 1, deadline_ns) < 0)

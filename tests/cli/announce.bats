@@ -97,6 +97,40 @@ seen_by() {
 		listener.err) == "$n" ]]
 }
 
+@test "no header before a good client: told at once, and not the status" {
+	for way in "" "--count 1" "--shell cat"; do
+		# shellcheck disable=SC2086
+		serve listener haul listen --accept-proxy-protocol $way \
+			127.0.0.1 0 </dev/null >got
+		start bad stream "connect:127.0.0.1:$port" \
+			text='GET / HTTP/1.0\r\n\r\n' recv-reset
+		await_all bad
+		await_text listener.err 'no PROXY header'
+		start good stream -o heard "connect:127.0.0.1:$port" \
+			text='PROXY UNKNOWN\r\nhello\n' shut recv-eof
+		await_all good listener
+		[[ $way != --shell* ]] || mv heard got
+		says got hello
+		[[ $(wc -l <listener.err) == 1 ]]
+	done
+}
+
+@test "--timeout, while a client says nothing" {
+	for way in "" "-k" "--shell cat"; do
+		# shellcheck disable=SC2086
+		serve listener haul listen --accept-proxy-protocol $way \
+			--timeout 800ms 127.0.0.1 0 </dev/null >got
+		start silent stream "connect:127.0.0.1:$port" recv-any
+		begin=$(now_ms)
+		await listener
+		is 6 listener.err
+		within $(($(now_ms) - begin)) 2000
+		one_line listener.err
+		has listener.err 'the run has taken its --timeout$'
+		await_all silent
+	done
+}
+
 @test "a client that says nothing is let go, and delays nobody" {
 	serve listener haul listen -k --accept-proxy-protocol 127.0.0.1 0 \
 		</dev/null >got

@@ -125,6 +125,40 @@ ends_by_term() {
 	ends_by_term
 }
 
+@test "who was slow once is not dropped at the next burst" {
+	data 600000 in.a
+	data 1600000 in.b
+	data 4000000 burst
+	serve haul haul listen --broker -v --sockopt sndbuf=65536 127.0.0.1 0
+	client a await=a.on flood=in.a await=read recv=1600000 join touch=a.done \
+		await=burst-on send=burst await=end
+	start b stream -b 32768 -o b.got "connect:127.0.0.1:$port" \
+		await=b.on flood=in.b await=read recv=600000 join touch=b.done \
+		await=read-again recv=4000000 await=end
+	connected 2
+	# Both stall for a moment, with what they have said themselves between.
+	touch a.on
+	nap 0.2
+	touch b.on
+	nap 0.3
+	touch read
+	await_file a.done
+	await_file b.done
+	# Longer than anybody may hold up the others.
+	nap 1.2
+	touch burst-on
+	nap 0.2
+	touch read-again
+	await_size b.got 4600000
+	cat in.a burst >want
+	same b.got want
+	same a.got in.b
+	touch end
+	await_all a b
+	[[ $(grep -c dropped haul.err) == 0 ]]
+	ends_by_term
+}
+
 @test "everybody floods everybody, some reset" {
 	data 3000000 in
 	serve haul haul listen --broker -v 127.0.0.1 0

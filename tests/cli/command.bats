@@ -158,6 +158,30 @@ await_no_children() {
 	await haul
 }
 
+@test "nor where haul is in between, and the command is no zombie" {
+	for way in "-k" "-k --limit 100M" "-k -C" "--limit 100M" "${ways[1]}"; do
+		# shellcheck disable=SC2086
+		serve haul haul listen $way 127.0.0.1 0 -- \
+			sh -c 'echo hello; sleep 5 & exit 4'
+		begin=$(now_ms)
+		client recv-eof touch=eof await=end
+		await_file eof
+		within $(($(now_ms) - begin)) 2000
+		[[ $(tr -d '\r' <got) == hello ]]
+		await_no_children haul
+		touch end
+		if [[ $way == -k* ]]; then
+			kill "${PID[haul]}"
+			await haul
+		else
+			await haul 3
+			is 4 haul.err
+		fi
+		await_all peer
+		rm eof end
+	done
+}
+
 @test "SIGTERM and SIGHUP to haul reach the command" {
 	for way in "" "-k" "--idle-timeout 20s" "-k --idle-timeout 20s"; do
 		for sig in TERM HUP; do

@@ -121,11 +121,21 @@ ends_by_term() {
 	ends_by_term
 }
 
+@test "a wrong --forward is told before anything listens" {
+	for where in 1.2.3.4 80 '' unix: :80:; do
+		try haul listen --port-file told --accept-timeout 1ms \
+			--forward "$where" 127.0.0.1 0
+		is 2 || fail "--forward '$where'"
+		one_line err
+		[[ ! -e told ]] || fail "--forward '$where'"
+	done
+}
+
 @test "a reset of the client reaches the upstream" {
-	upstream tcp recv=6 recv-reset
+	upstream tcp recv=6 touch=passed recv-reset
 	serve haul haul listen -k --forward "$at" 127.0.0.1 0
-	start client stream "connect:127.0.0.1:$port" "text=hello\\n" acked \
-		sleep=100 reset
+	start client stream "connect:127.0.0.1:$port" "text=hello\\n" \
+		await=passed reset
 	await_all client up
 	has haul.err 'reset'
 	runs haul
@@ -134,13 +144,12 @@ ends_by_term() {
 
 @test "a reset of the upstream reaches the client, after the data" {
 	data 300000 in
-	upstream tcp send=in acked reset
+	upstream tcp send=in await=read reset
 	serve haul haul listen -k --forward "$at" 127.0.0.1 0
-	start client stream -o got "connect:127.0.0.1:$port" sleep=200 \
-		recv-reset
+	start client stream -o got "connect:127.0.0.1:$port" recv=300000 \
+		touch=read recv-reset
 	await_all up client
-	slice in 0 "$(stat -c %s got)" >part
-	same got part
+	same got in
 	await_text haul.err 'reset'
 	runs haul
 	ends_by_term

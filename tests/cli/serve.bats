@@ -163,7 +163,7 @@ ends_by_term() {
 	is 0 good.err
 	within $(($(now_ms) - begin)) 3000
 	[[ $(wc -l <good.got) == 80 ]]
-	await_size out 100000005 15
+	await_size out 100000005 40
 	for n in {1..20}; do await "r$n"; done
 	[[ $(tr -dc '\0' <out | wc -c) == 100000000 ]]
 	tr -d '\0' <out >words
@@ -338,6 +338,97 @@ ends_by_term() {
 	ends_by_term
 }
 
+@test "out of descriptors: no client of any service is lost" {
+	# Sixty who stay until haul has no descriptor left, and then leave.
+	cat >stay.py <<-'EOF'
+		import socket, sys, time
+		port, answer = int(sys.argv[1]), sys.argv[2:]
+		peers = []
+		for n in range(60):
+		    s = socket.create_connection(("127.0.0.1", port), 15)
+		    s.sendall(b"I am number %2d\n" % n)
+		    peers.append(s)
+		end = time.monotonic() + 10
+		while "too many open files" not in open("haul.err").read():
+		    assert time.monotonic() < end, "descriptors are left"
+		    time.sleep(0.01)
+		time.sleep(0.3)
+		for s in peers:
+		    s.shutdown(socket.SHUT_WR)
+		for n, s in enumerate(peers):
+		    got = b""
+		    while part := s.recv(65536):
+		        got += part
+		    want = b"I am number %2d\n" % n
+		    if answer:
+		        want = open(answer[0], "rb").read()
+		    assert got == want, (n, len(got))
+		    s.close()
+	EOF
+	data 5000 file
+	serve up "$CROWD" 127.0.0.1:0 serve
+	up=$port
+	limited 40
+	for service in "--forward 127.0.0.1:$up" "--shell cat" ""; do
+		rm -f haul.port
+		# shellcheck disable=SC2086
+		start haul "${WRAP[@]}" haul listen -k $service \
+			--port-file haul.port 127.0.0.1 0 <file >out
+		await_ready haul
+		port=$(<haul.port)
+		if [[ $service ]]; then
+			python3 stay.py "$port"
+		else
+			python3 stay.py "$port" file
+			await_size out $((60 * 15))
+			[[ $(sort -u out | wc -l) == 60 ]]
+		fi
+		# It waits, and it does not say so for each.
+		(($(wc -l <haul.err) <= 5)) || fail "$(<haul.err)"
+		! grep -v 'too many open files; waiting' haul.err
+		ends_by_term
+	done
+}
+
+@test "hardly any descriptor: an error, and nothing worse" {
+	for n in 6 7 8 9 10 11 12 13; do
+		limited "$n"
+		LIMIT=5 try "${WRAP[@]}" haul listen -k --timeout 100ms \
+			127.0.0.1 0 </dev/zero
+		((status == 1 || status == 5 || status == 6)) ||
+			fail "status $status with $n:" "$(<err)"
+	done
+}
+
+@test "a file on stdin that fails ends its client at once, and is told" {
+	# A regular file that says EIO.
+	serve haul haul listen -k 127.0.0.1 0 </proc/self/mem >out
+	begin=$(now_ms)
+	client 1 recv-reset
+	await_all 1
+	within $(($(now_ms) - begin)) 2000
+	await_text haul.err 'input/output error'
+	ends_by_term
+}
+
+@test "an upload does not wait for a client that does not read" {
+	truncate -s 200M zeros
+	start haul haul listen -k --port-file haul.port 127.0.0.1 0 \
+		< <(exec cat /dev/zero 3>&-) > >(exec cat >/dev/null 3>&-)
+	await_ready haul
+	port=$(<haul.port)
+	# Let stdin fill what there is for it.
+	client 1 unread=1 await=full send=zeros acked touch=sent await=end
+	await_calm haul
+	begin=$(now_ms)
+	touch full
+	await_file sent
+	within $(($(now_ms) - begin)) 2500
+	touch end
+	await_all 1
+	ends_by_term
+}
+
 @test "a signal resets everybody and ends the server" {
 	hold in
 	for signal in TERM INT HUP; do
@@ -370,6 +461,20 @@ ends_by_term() {
 	ends_by_term
 }
 
+@test "--timeout, while clients are refused" {
+	serve haul haul listen -q --deny 127.0.0.1 --timeout 800ms \
+		127.0.0.1 0 </dev/null
+	while runs haul; do
+		{ exec {W}<>"/dev/tcp/127.0.0.1/$port"; } 2>/dev/null || break
+		exec {W}>&-
+		nap
+	done
+	await haul
+	is 6 haul.err
+	one_line haul.err
+	has haul.err 'the run has taken its --timeout$'
+}
+
 @test "--timeout ends the run, with clients and without" {
 	try haul listen -k -q --timeout 300ms 127.0.0.1 0
 	is 6
@@ -385,18 +490,28 @@ ends_by_term() {
 
 @test "--idle-timeout is each client's own" {
 	hold in
-	serve haul haul listen -k -v -w 600ms 127.0.0.1 0 <in >out
-	client quiet recv-reset
-	client busy "text=a\\n" sleep=300 "text=b\\n" sleep=300 "text=c\\n" \
-		sleep=300 "text=d\\n"
+	serve haul haul listen -k -v -w 1500ms 127.0.0.1 0 <in >out
+	client quiet recv-reset touch=dropped
+	client busy talk=50 await=dropped sleep=300 "text=end"
 	begin=$(now_ms)
-	await_all quiet
-	within $(($(now_ms) - begin)) 1400
-	await_all busy
-	says out a b c d
-	has haul.err 'idle-timeout'
+	await_all quiet busy
+	at_least $(($(now_ms) - begin)) 1490
+	within $(($(now_ms) - begin)) 4000
+	await_text out '^\.+end\.*$'
+	[[ $(grep -c 'idle-timeout' haul.err) == 1 ]]
 	runs haul
 	ends_by_term
+}
+
+@test "--idle-timeout: who uploads is not idle, whatever it does not read" {
+	data 600000 file
+	serve haul haul listen -k -w 1s 127.0.0.1 0 <file >out
+	start client stream -b 4096 -o got "connect:127.0.0.1:$port" \
+		talk=50 sleep=2200 recv=600000
+	await_all client
+	same got file
+	ends_by_term
+	says haul.err
 }
 
 @test "--accept-timeout: nobody is there for so long" {
@@ -511,6 +626,8 @@ rss() {
 
 @test "an idle client costs less than 1 KiB of memory" {
 	! blocking || return 0
+	# Sanitizers have memory of their own.
+	! grep -aqE "__(asan|tsan)_init" "$HAUL" || return 0
 	(($(ulimit -Hn) > 10500)) || skip "no 10,500 descriptors"
 	hold in
 	serve haul haul listen -k 127.0.0.1 0 <in >out

@@ -108,6 +108,30 @@ peer() {
 	ends_by_term
 }
 
+@test "--forward without -k: an upstream that refuses is told, not 0" {
+	serve haul haul listen -u -w 3s --forward 127.0.0.1:1 127.0.0.1 0
+	peer 1 "text=hello" sleep=100 "text=again"
+	await_all 1
+	await haul
+	((status != 0))
+	one_line haul.err
+	has haul.err 'refused'
+}
+
+@test "COMMAND that ends with each request: every one is answered" {
+	for words in 'head -c 3 >/dev/null; echo end' 'echo end; exit 3'; do
+		serve haul haul listen -u -k -w 3s 127.0.0.1 0 -- sh -c "$words"
+		steps=()
+		for n in {1..10}; do
+			steps+=("text=abc$n" recv=1 sleep=30)
+		done
+		peer 1 "${steps[@]}"
+		await_all 1
+		[[ $(wc -l <1.said) == 10 ]]
+		ends_by_term
+	done
+}
+
 @test "--broker: each datagram whole, to all the others, not back" {
 	serve haul haul listen -u --broker -v 127.0.0.1 0
 	peer 1 "text=1" recv=8
@@ -193,17 +217,22 @@ peer() {
 }
 
 @test "--max-clients: datagrams of others are dropped until one leaves" {
-	serve haul haul listen -u -k -v -w 500ms --max-clients 1 127.0.0.1 0 \
-		-- cat
-	peer 1 "text=1" recv=1
-	await_all 1
-	peer 2 "text=2" silent=150
-	await_all 2
-	[[ $(grep -c 'connection from' haul.err) == 1 ]]
-	await_text haul.err 'has ended'
-	peer 3 "text=3" recv=1
-	await_all 3
-	ends_by_term
+	serve up dgram bind:127.0.0.1 echo-all >/dev/null
+	up=$port
+	for service in "--shell cat" "--forward 127.0.0.1:$up"; do
+		# shellcheck disable=SC2086
+		serve haul haul listen -u -k -v -w 500ms --max-clients 1 \
+			$service 127.0.0.1 0
+		peer 1 "text=1" recv=1
+		await_all 1
+		peer 2 "text=2" silent=150
+		await_all 2
+		[[ $(grep -c 'connection from' haul.err) == 1 ]]
+		await_text haul.err 'has ended'
+		peer 3 "text=3" recv=1
+		await_all 3
+		ends_by_term
+	done
 }
 
 @test "--count: ends with 0 after so many sessions" {

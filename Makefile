@@ -118,8 +118,9 @@ lint:
 	tests/layers
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -Isrc \
 	    --enable=warning,performance,portability $(SRCS) src/main.c
-	clang-tidy --quiet --warnings-as-errors='*' $(SRCS) src/main.c -- \
-	    $(ALL_CPPFLAGS) -std=c11
+	printf '%s\n' $(SRCS) src/main.c | xargs -n 20 -P 2 sh -c \
+	    'exec clang-tidy --quiet --warnings-as-errors="*" "$$@" -- \
+	    $(ALL_CPPFLAGS) -std=c11' clang-tidy
 	shellcheck -x .ci/run tests/run tests/demo tests/layers
 	shellcheck -x -s bash completions/haul.bash
 	shellcheck -x tests/cli/*.bats tests/cli/lib/*.bash

@@ -34,7 +34,6 @@ class Case:
     less = False
     warm = True
     limit = 120                 # seconds for one run
-    note = ""
 
     def __init__(self, place):
         self.place = place

@@ -56,7 +56,7 @@ def script(results, path, headline):
            f"{rows * HEIGHT + 40} font 'sans-serif,11' background '#ffffff'")
     yield f"set output {quoted(path)}"
     yield "unset key; unset xtics; set border 2; set ytics nomirror scale 0"
-    yield "set lmargin 22; set rmargin 2; set tmargin 2; set bmargin 1"
+    yield "set lmargin 22; set rmargin 2; set tmargin 3; set bmargin 1"
     yield (f"set multiplot layout {rows},{COLUMNS} title {quoted(headline)}")
     for number, result in enumerate(results):
         yield from panel(number, result)

@@ -11,8 +11,10 @@ import shutil
 import proc
 
 MODES = "--blocking", "--nonblocking"
-PROGRAMS = {"nc.openbsd", "nc.traditional", "ncat", "socat", "iperf3", "tcpserver",
-            "tar", "/bin/echo", "/bin/cat"}
+PROGRAMS = {
+    "nc.openbsd", "nc.traditional", "ncat", "socat", "iperf3", "tcpserver",
+    "tar", "/bin/echo", "/bin/cat",
+}
 
 # Peers that move standard input to standard output over one connection: the
 # end that listens and the end that connects, and how they end on end of file.

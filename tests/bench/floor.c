@@ -189,6 +189,26 @@ run_talk(int argc, char **argv)
 		converse(net_connect(argv[1], SOCK_STREAM));
 }
 
+/* The same in one thread: what is read first is passed on first. */
+static void
+run_turns(int argc, char **argv)
+{
+	int fd = net_connect(argv[0], SOCK_STREAM), on = 1;
+	struct pollfd fds[2] = { { STDIN_FILENO, POLLIN, 0 },
+	    { fd, POLLIN, 0 } };
+
+	(void)argc;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	while (poll(fds, 2, -1) > 0) {
+		if (fds[0].revents != 0 && move_copy(STDIN_FILENO, fd) <= 0) {
+			shutdown(fd, SHUT_WR);
+			fds[0].fd = -1;
+		}
+		if (fds[1].revents != 0 && move_copy(fd, STDOUT_FILENO) <= 0)
+			break;
+	}
+}
+
 /* One client after the other. */
 static void
 run_echo(int argc, char **argv)
@@ -407,6 +427,7 @@ static const struct command commands[] = {
 	{ "send", "sendfile|splice|copy ADDRESS", 2, run_send },
 	{ "receive", "splice|through|copy|drop ADDRESS", 2, run_receive },
 	{ "talk", "listen|connect ADDRESS", 2, run_talk },
+	{ "turns", "ADDRESS", 1, run_turns },
 	{ "echo", "ADDRESS", 1, run_echo },
 	{ "serve", "ADDRESS COMMAND...", 2, run_serve },
 	{ "forward", "ADDRESS TARGET", 2, run_forward },

@@ -5,7 +5,7 @@ import re
 
 import proc
 from case import Case, Sample
-from contenders import MODES, TCP, Contender, in_modes
+from contenders import MODES, Contender, in_modes
 from place import KIB
 
 
@@ -31,7 +31,8 @@ class Latency(Case):
             "ncat": f"ncat {connect}",
             "socat": "socat STDIO TCP:127.0.0.1:{port}",
             "socat-nodelay": "socat STDIO TCP:127.0.0.1:{port},nodelay",
-            "floor": "{floor} talk connect {address}",
+            "floor threads": "{floor} talk connect {address}",
+            "floor poll": "{floor} turns {address}",
         }
         self.contenders = in_modes(
             client=ask + "{haul} connect -q {mode} " + connect + told)

@@ -117,6 +117,7 @@ struct sock {
 	atomic_bool input_stopped;
 	atomic_bool ended;	/* the peer has ended its direction */
 	bool no_move;		/* the kernel has refused to move bytes */
+	bool emptied;		/* by the last move inside the kernel */
 	bool opaque;		/* a layer has to see every byte */
 	bool armed;		/* closing it would reset it */
 	bool shut;		/* our direction has ended... */

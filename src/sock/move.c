@@ -6,7 +6,10 @@
 #include "sock/sys.h"
 #include "sock/through.h"
 
-enum { STALLS_MAX = 3 };
+enum {
+	STALLS_MAX = 3,
+	LITTLE = 16 * 1024,	/* less than what any socket or pipe holds */
+};
 
 bool
 sock_can_move(const struct sock *from, const struct sock *to)
@@ -89,6 +92,11 @@ try_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
 		*waits = to;
 		return SK_WANT_WRITE;
 	}
+	/* A little was all there was: no need to be told so by the kernel. */
+	if (from->emptied) {
+		from->emptied = false;
+		return SK_WANT_READ;
+	}
 	if (through_is_possible(from->kind, to->kind))
 		return through_move(from, to, max, moved, waits, e);
 	do
@@ -97,6 +105,7 @@ try_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
 	if (n > 0) {
 		*moved = (size_t)n;
 		from->stalls = 0;
+		from->emptied = from->kind != KIND_FILE && *moved < LITTLE;
 		return SK_OK;
 	}
 	if (n == 0)

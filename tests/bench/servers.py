@@ -14,6 +14,7 @@ SOCAT = "socat {options} TCP-LISTEN:{port},bind=127.0.0.1,fork,backlog=1000"
 TCPSERVER = "tcpserver -H -R -l 0 -c 20000 -b 1000 127.0.0.1 {port} "
 HELLO = "/bin/echo hello"
 THREADS = 4                     # clients at a time
+DESCRIPTORS = 4                 # of each client of haul --blocking, about
 
 
 def socat(address, options=""):
@@ -161,6 +162,11 @@ class Crowd(Case):
             ncat=f"ncat -k -l -m {count + 10} 127.0.0.1 {{port}}"
                  " > {target}",
             floor="{floor} gather {address} > {target}", **many)
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if most < DESCRIPTORS * count:
+            self.contenders.pop(0)
+            self.title += f"; --blocking left out: ulimit -n is {most}"
 
     def rounds(self, wanted):
         return min(wanted, 3)

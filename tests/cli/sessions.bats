@@ -12,6 +12,17 @@ ends_by_term() {
 	is 143 haul.err
 }
 
+# ended N: until the server (with -v) has told the end of N sessions.
+ended() {
+	local - && set +T
+	local end=$(($(now_ms) + 3000))
+	until (($(grep -c 'has ended' haul.err) >= $1)); do
+		(($(now_ms) < end)) || fail "no $1 ends:" "$(<haul.err)" ||
+			return
+		nap
+	done
+}
+
 # peer NAME STEP...: of the server; what dgram.py says is in NAME.said.
 peer() {
 	start "$1" dgram "to:127.0.0.1:$port" "${@:2}" >"$1.said"
@@ -120,15 +131,24 @@ peer() {
 
 @test "COMMAND that ends with each request: every one is answered" {
 	for words in 'head -c 3 >/dev/null; echo end' 'echo end; exit 3'; do
-		serve haul haul listen -u -k -w 3s 127.0.0.1 0 -- sh -c "$words"
+		serve haul haul listen -u -k -v -w 5s 127.0.0.1 0 -- \
+			sh -c "$words"
 		steps=()
 		for n in {1..10}; do
-			steps+=("text=abc$n" recv=1 sleep=30)
+			steps+=(await="ask$n" "text=abc$n" recv=1)
 		done
 		peer 1 "${steps[@]}"
+		# What comes while the command is ending is still its own.
+		begin=$(now_ms)
+		for n in {1..10}; do
+			touch "ask$n"
+			ended "$n"
+		done
+		within $(($(now_ms) - begin)) 6000
 		await_all 1
 		[[ $(wc -l <1.said) == 10 ]]
 		ends_by_term
+		rm ask*
 	done
 }
 
@@ -221,12 +241,13 @@ peer() {
 	up=$port
 	for service in "--shell cat" "--forward 127.0.0.1:$up"; do
 		# shellcheck disable=SC2086
-		serve haul haul listen -u -k -v -w 500ms --max-clients 1 \
+		serve haul haul listen -u -k -v -w 700ms --max-clients 1 \
 			$service 127.0.0.1 0
-		peer 1 "text=1" recv=1
-		await_all 1
-		peer 2 "text=2" silent=150
-		await_all 2
+		rm -f here answered
+		peer 2 touch=here await=answered "text=2" silent=150
+		await_file here
+		peer 1 "text=1" recv=1 touch=answered
+		await_all 1 2
 		[[ $(grep -c 'connection from' haul.err) == 1 ]]
 		await_text haul.err 'has ended'
 		peer 3 "text=3" recv=1

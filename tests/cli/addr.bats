@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # The forms of an address, names, zones, and ports.
 # shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
+# quick: no
 
 load lib/common
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Descriptors and terminals that haul was given are as they were.
 # shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
+# quick: no
 
 load lib/common
 

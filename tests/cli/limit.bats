@@ -2,6 +2,7 @@
 # --limit and --line-delay: how fast, and how evenly.
 # runs: first
 # shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
+# quick: no
 
 load lib/common
 

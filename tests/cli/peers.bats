@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Other people's netcats at the other end, in both roles and all directions.
 # shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
+# quick: no
 
 load lib/common
 

@@ -415,9 +415,11 @@ world='
 		probe 127.0.0.1 4001 -- "$PWD"
 		is 126
 		one_line err
+		# As they were for haul, which has changed some for itself.
+		grep -E "^Sig(Blk|Ign)" /proc/self/status >wanted
 		probe 127.0.0.1 4001 -- grep -E "^Sig(Blk|Ign)" /proc/self/status
 		is 0
-		[[ $(sort -u <out | tr -d "0 \\n\\t") == SigBlk:SigIgn: ]]
+		same out wanted
 		probe -v 127.0.0.1 4001 -- echo run
 		is 0
 		says out run

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Every size around the sizes of buffers and pipes, from every kind of stdin.
 # shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
+# quick: no
 
 load lib/common
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # --sockopt: what is set is in force on the connection, in both roles.
 # shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
+# quick: no
 
 load lib/common
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # What transfers tell: the summary, progress, lines for files, SIGUSR1.
 # shellcheck disable=SC2016,SC2103,SC2030,SC2031,SC2034,SC2154
+# quick: no
 
 load lib/common
 load lib/transfer

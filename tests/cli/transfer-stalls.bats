@@ -2,6 +2,7 @@
 # Peers that fall silent, and peers that are only slow.
 # runs: first
 # shellcheck disable=SC2016,SC2103,SC2030,SC2031,SC2034,SC2154
+# quick: no
 
 load lib/common
 load lib/transfer

@@ -135,7 +135,9 @@ run_next(struct run *r, enum sk_result *result, struct err *e)
 	next = r->next != NULL ? r->next(r, result, e) : NULL;
 	if (next == NULL)
 		return false;
-	next->run = r;
+	/* It may be known to others already, and its run with it. */
+	if (next->run != r)
+		next->run = r;
 	r->stage = next;
 	return true;
 }

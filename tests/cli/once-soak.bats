@@ -3,6 +3,7 @@
 # the blocking mode has threads for a few thousand.
 # runs: first
 # shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
+# quick: no
 
 load lib/common
 

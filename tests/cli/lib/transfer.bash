@@ -199,8 +199,3 @@ on_tty() {
 shown() {
 	tr '\r' '\n' <"$1" | sed 's/\x1b\[[0-9;]*[A-Za-z]//g; /xxh3-128/d; /^ *$/d'
 }
-
-# Are checks of memory and time not for this build? (Sanitizers need more.)
-sanitized() {
-	grep -aqE '__(asan|tsan|msan)_init' "$HAUL"
-}

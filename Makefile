@@ -111,8 +111,12 @@ VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
 	--errors-for-leak-kinds=definite --trace-children=no \
 	--suppressions=tests/unit/valgrind.supp
 
+# Not those that need to be fast; what valgrind cannot do is skipped (-s).
+TIMED = %/test_child %/test_command %/test_hub %/test_sessions %/test_telnet
+
 check-valgrind: $(UNIT_TESTS) $(REPLAYS)
-	RUN_UNDER='$(VALGRIND)' tests/run -j $(JOBS) $(UNIT_TESTS) $(REPLAYS)
+	RUN_UNDER='$(VALGRIND)' tests/run -s -j $(JOBS) \
+	    $(filter-out $(TIMED),$(UNIT_TESTS)) $(REPLAYS)
 
 lint:
 	tests/layers

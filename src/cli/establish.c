@@ -7,13 +7,13 @@
 #include "base/clock.h"
 #include "base/intr.h"
 #include "base/log.h"
+#include "flow/serve.h"
 #include "cli/ready.h"
 #include "sock/activate.h"
 
 enum {
 	RETRY_FIRST_MS = 50,
 	RETRY_LAST_MS = 1000,
-	HANDSHAKE_LIMIT_MS = 5000,
 	RETRY_GRACE_MS = 250,	/* for the last try, at the very end */
 };
 
@@ -176,7 +176,7 @@ admit(struct session *s, struct sock **peer, struct err *e)
 	enum sk_result r;
 
 	sock_set_deadline(*peer, clock_min_ns(s->deadline_ns,
-	    clock_now_ns() + HANDSHAKE_LIMIT_MS * CLOCK_MS));
+	    clock_now_ns() + SERVE_HANDSHAKE_MS * CLOCK_MS));
 	r = complete(*peer, sock_handshake, e);
 	if (r == SK_TIMEOUT && clock_now_ns() < s->deadline_ns)
 		r = time_is_up(s, sock_name(*peer),

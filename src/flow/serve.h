@@ -15,6 +15,9 @@
  */
 struct server;
 
+/* What comes before a client is established may take so long. */
+enum { SERVE_HANDSHAKE_MS = 5000 };
+
 struct client {
 	struct run run;
 	/* The service may use these once it has begun. */

@@ -10,8 +10,6 @@ enum {
 	LOOK_MS = 200,
 	/* ...which is told once in a while. */
 	TELL_SEC = 60,
-	/* What comes before a client is established may take so long. */
-	HANDSHAKE_LIMIT_MS = 5000,
 	/* Connections taken in a row, before the others have their turn. */
 	ACCEPT_TURN = 64,
 };
@@ -57,7 +55,7 @@ take_client(struct server *s, struct sock **peer, struct err *e)
 	bool quiet;
 
 	sock_set_deadline(*peer, clock_min_ns(s->config->deadline_ns,
-	    clock_now_ns() + HANDSHAKE_LIMIT_MS * CLOCK_MS));
+	    clock_now_ns() + SERVE_HANDSHAKE_MS * CLOCK_MS));
 	c = serve_client_new(s->service, s->context, s->config->mode, *peer,
 	    e);
 	if (c == NULL) {

@@ -339,8 +339,10 @@ telnet_try_send(struct sock *s, const void *buf, size_t len, size_t *put,
 	return leave(t, r);
 }
 
+/* The answers first, then a function of the plain stream. */
 static enum sk_result
-telnet_try_shutdown(struct sock *s, struct err *e)
+flush_and(struct sock *s, bool shuts,
+    enum sk_result (*function)(struct sock *, struct err *), struct err *e)
 {
 	struct telnet *t = enter(s, e);
 	enum sk_result r;
@@ -349,24 +351,22 @@ telnet_try_shutdown(struct sock *s, struct err *e)
 		return SK_ERROR;
 	r = flush(s, t, e);
 	if (r == SK_OK)
-		r = transport_stream.try_shutdown(s, e);
-	if (r == SK_OK)
+		r = function(s, e);
+	if (r == SK_OK && shuts)
 		t->shut = true;
 	return leave(t, r);
 }
 
 static enum sk_result
+telnet_try_shutdown(struct sock *s, struct err *e)
+{
+	return flush_and(s, true, transport_stream.try_shutdown, e);
+}
+
+static enum sk_result
 telnet_try_drain(struct sock *s, struct err *e)
 {
-	struct telnet *t = enter(s, e);
-	enum sk_result r;
-
-	if (t == NULL)
-		return SK_ERROR;
-	r = flush(s, t, e);
-	if (r == SK_OK)
-		r = transport_stream.try_drain(s, e);
-	return leave(t, r);
+	return flush_and(s, false, transport_stream.try_drain, e);
 }
 
 static enum sk_result

@@ -85,6 +85,20 @@ transfers() {
 	passes "socks5h://$proxy" localhost
 	refuses "socks5://me@$proxy" 127.0.0.1 1 "user or password refused"
 	url=socks5h://$proxy transfers
+	unset HAUL_PROXY_AUTH
+	echo "socks5h://me:s3cret:%2F@$proxy" >url
+	passes @url localhost
+}
+
+@test "a URL in a file that is not there, or empty" {
+	try haul connect --proxy @none 127.0.0.1 1
+	is 1
+	one_line err
+	has err 'none: --proxy: no such file'
+	: >empty
+	try haul connect --proxy @empty 127.0.0.1 1
+	is 2
+	one_line err
 }
 
 @test "dante: SOCKS 4 and 5, half-closes, and what its rules say" {

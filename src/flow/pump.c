@@ -5,8 +5,14 @@
 
 #include "base/clock.h"
 
-/* What an attempt costs of the budget besides its bytes, which may be none. */
-enum { ATTEMPT_COST = 4096 };
+enum {
+	/* What an attempt costs of the budget besides its bytes. */
+	ATTEMPT_COST = 4096,
+	/* Less than what any socket or pipe holds: it was all there was. */
+	LITTLE = 16 * 1024,
+	/* More than one that is not read takes by accident. */
+	MUCH = 4 * 1024 * 1024,
+};
 
 void
 pump_init(struct pump *p, struct sock *from, struct sock *to)
@@ -15,6 +21,7 @@ pump_init(struct pump *p, struct sock *from, struct sock *to)
 	p->from = from;
 	p->to = to;
 	p->size = PUMP_BUFFER;
+	p->little = true;
 	atomic_init(&p->state, PUMP_FLOWING);
 	atomic_init(&p->bytes, 0);
 	atomic_init(&p->moved_ns, clock_now_ns());
@@ -120,6 +127,29 @@ make_room(struct pump *p)
 	return p->size - p->end;
 }
 
+/*
+ * A little goes by memory, which takes less time then, and is all there was:
+ * no need to be told so by the kernel.
+ */
+static void
+note_amount(struct pump *p, size_t amount)
+{
+	p->little = amount < LITTLE && sock_moving(p->from) == 0;
+	if (p->little)
+		sock_emptied(p->from);
+}
+
+/* So much has gone through that more of it is likely. */
+static void
+widen(struct pump *p)
+{
+	if (p->wide || atomic_load(&p->bytes) < MUCH)
+		return;
+	p->wide = true;
+	sock_widen(p->from);
+	sock_widen(p->to);
+}
+
 static enum sk_result
 fill(struct pump *p, struct err *e)
 {
@@ -146,6 +176,8 @@ fill(struct pump *p, struct err *e)
 		end_input(p);
 	if (r != SK_OK)
 		return blame(p, p->from, SK_IN, r);
+	if (got < room)
+		note_amount(p, got);
 	if (p->crlf)
 		got = expand_lines(p, raw, got, p->buf + p->end);
 	p->end += got;
@@ -297,6 +329,8 @@ move(struct pump *p, size_t budget, size_t *spent, struct err *e)
 	if (r == SK_OK && moved > 0) {
 		*spent += moved;
 		atomic_fetch_add(&p->bytes, moved);
+		note_amount(p, moved);
+		widen(p);
 		touch(p);
 	}
 	return r;
@@ -307,7 +341,8 @@ can_move(const struct pump *p)
 {
 	return !p->no_move && !p->drops && !p->crlf && p->line_delay_ns == 0 &&
 	    p->unit == PUMP_STREAM &&
-	    p->start == p->end && sock_can_move(p->from, p->to);
+	    p->start == p->end && (!p->little || sock_is_file(p->from)) &&
+	    sock_can_move(p->from, p->to);
 }
 
 static enum sk_result

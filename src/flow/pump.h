@@ -69,6 +69,8 @@ struct pump {
 	bool whole;		/* it is a datagram, perhaps an empty one */
 	bool last_cr;
 	bool drops;		/* the sink reads no more */
+	bool little;		/* came the last time */
+	bool wide;		/* pipes hold as much as they can */
 };
 
 /*

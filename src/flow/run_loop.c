@@ -137,7 +137,7 @@ happened(const struct loop_event *ev)
 	struct run *r = ev->tag;
 	const struct judge *judge = r->stage->judge;
 
-	run_loop_ready(r, ev->fd);
+	run_loop_ready(r, ev->fd, ev->events);
 	if (judge != NULL && judge->event != NULL)
 		judge->event(r->stage, ev->fd, ev->events);
 	enqueue(r);

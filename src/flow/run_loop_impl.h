@@ -52,7 +52,7 @@ bool run_loop_watch(struct run *r, struct err *e);
 /* Nothing of the run is watched any more. */
 void run_loop_forget(struct run *r);
 
-/* A descriptor is ready: so are the legs that want it. */
-void run_loop_ready(struct run *r, int fd);
+/* What has happened to a descriptor: ready are the legs that want it. */
+void run_loop_ready(struct run *r, int fd, short events);
 
 #endif

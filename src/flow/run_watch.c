@@ -93,7 +93,7 @@ keep(struct run_loop_part *p, const struct interests *now, struct err *e)
 }
 
 void
-run_loop_ready(struct run *r, int fd)
+run_loop_ready(struct run *r, int fd, short events)
 {
 	struct pollfd fds[SK_POLLFDS_MAX];
 	size_t i, j, n;
@@ -101,7 +101,8 @@ run_loop_ready(struct run *r, int fd)
 	for (i = 0; i < STAGE_LEGS; i++) {
 		n = leg_pollfds(r->stage->legs[i], fds);
 		for (j = 0; j < n; j++)
-			if (fds[j].fd == fd)
+			if (fds[j].fd == fd && (events & (fds[j].events |
+			    POLLERR | POLLHUP | POLLNVAL)) != 0)
 				r->stage->legs[i]->ready = true;
 	}
 }
@@ -142,7 +143,7 @@ run_loop_watch(struct run *r, struct err *e)
 		if (e->code != ERR_NONE)
 			return false;
 		/* Always ready: whoever wants it need not wait. */
-		run_loop_ready(r, now.v[i].fd);
+		run_loop_ready(r, now.v[i].fd, (short)now.v[i].events);
 	}
 	return keep(p, &now, e);
 }

@@ -117,7 +117,7 @@ struct sock {
 	atomic_bool input_stopped;
 	atomic_bool ended;	/* the peer has ended its direction */
 	bool no_move;		/* the kernel has refused to move bytes */
-	bool emptied;		/* by the last move inside the kernel */
+	bool emptied;		/* the owner has heard of no more */
 	bool opaque;		/* a layer has to see every byte */
 	bool armed;		/* closing it would reset it */
 	bool shut;		/* our direction has ended... */
@@ -158,6 +158,9 @@ bool sock_again(struct sock *s, enum sk_side side, enum sk_result *r);
  */
 bool sock_may_go(struct sock *s, enum sk_side side, size_t *len);
 void sock_went(struct sock *s, enum sk_side side, size_t len);
+
+/* Whether the next attempt to receive would be in vain; told once. */
+bool sock_is_empty(struct sock *s);
 
 /* A new descriptor becomes the connection of s. */
 void sock_become(struct sock *s, const struct transport *tr, int fd);

@@ -6,10 +6,7 @@
 #include "sock/sys.h"
 #include "sock/through.h"
 
-enum {
-	STALLS_MAX = 3,
-	LITTLE = 16 * 1024,	/* less than what any socket or pipe holds */
-};
+enum { STALLS_MAX = 3 };
 
 bool
 sock_can_move(const struct sock *from, const struct sock *to)
@@ -19,6 +16,13 @@ sock_can_move(const struct sock *from, const struct sock *to)
 	    through_is_possible(from->kind, to->kind));
 }
 
+void
+sock_widen(struct sock *s)
+{
+	if (s->kind == KIND_PIPE)
+		sys_widen(s->fd);
+}
+
 size_t
 sock_moving(const struct sock *from)
 {
@@ -26,9 +30,10 @@ sock_moving(const struct sock *from)
 }
 
 /*
- * Which of the two was not ready? If both are by now, the move is to be tried
- * again (SK_OK with nothing moved); if that happens again and again, the
- * kernel cannot do it after all (an urgent byte), and the bytes go by memory.
+ * Which of the two was not ready? A file always is. If both are by now, the
+ * move is to be tried again (SK_OK with nothing moved); if that happens again
+ * and again, the kernel cannot do it after all (an urgent byte), and the bytes
+ * go by memory.
  */
 static enum sk_result
 move_want(struct sock *from, struct sock *to, struct sock **waits)
@@ -38,12 +43,16 @@ move_want(struct sock *from, struct sock *to, struct sock **waits)
 		{ .fd = to->fd, .events = POLLOUT },
 	};
 
+	if (from->kind == KIND_FILE) {
+		*waits = to;
+		return SK_WANT_WRITE;
+	}
 	(void)poll(fds, 2, 0);
 	if (fds[0].revents == 0) {
 		*waits = from;
 		return SK_WANT_READ;
 	}
-	if (to->fd != -1 && fds[1].revents == 0) {
+	if (fds[1].revents == 0) {
 		*waits = to;
 		return SK_WANT_WRITE;
 	}
@@ -92,11 +101,8 @@ try_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
 		*waits = to;
 		return SK_WANT_WRITE;
 	}
-	/* A little was all there was: no need to be told so by the kernel. */
-	if (from->emptied) {
-		from->emptied = false;
+	if (sock_is_empty(from))
 		return SK_WANT_READ;
-	}
 	if (through_is_possible(from->kind, to->kind))
 		return through_move(from, to, max, moved, waits, e);
 	do
@@ -105,7 +111,6 @@ try_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
 	if (n > 0) {
 		*moved = (size_t)n;
 		from->stalls = 0;
-		from->emptied = from->kind != KIND_FILE && *moved < LITTLE;
 		return SK_OK;
 	}
 	if (n == 0)

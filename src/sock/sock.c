@@ -146,6 +146,32 @@ sock_handshake(struct sock *s, struct err *e)
 	return r;
 }
 
+void
+sock_emptied(struct sock *s)
+{
+	/* poll(2) may not know of the end of a FIFO that we opened again. */
+	s->emptied = s->kind == KIND_TCP || s->kind == KIND_STREAM;
+}
+
+bool
+sock_is_empty(struct sock *s)
+{
+	bool empty = s->emptied;
+
+	s->emptied = false;
+	return empty;
+}
+
+static enum sk_result
+try_recv(struct sock *s, void *buf, size_t len, size_t *got, struct err *e)
+{
+	if (!sock_may_go(s, SK_IN, &len) || sock_is_empty(s))
+		return SK_WANT_READ;
+	if (through_held(s) > 0)
+		return through_recv(s, buf, len, got, e);
+	return s->tr->try_recv(s, buf, len, got, e);
+}
+
 enum sk_result
 sock_recv(struct sock *s, void *buf, size_t len, size_t *got, struct err *e)
 {
@@ -156,8 +182,7 @@ sock_recv(struct sock *s, void *buf, size_t len, size_t *got, struct err *e)
 		if (atomic_load(&s->input_stopped))
 			return SK_EOF;
 		sock_begin(s, SK_IN);
-		r = sock_may_go(s, SK_IN, &len) ?
-		    s->tr->try_recv(s, buf, len, got, e) : SK_WANT_READ;
+		r = try_recv(s, buf, len, got, e);
 	} while (sock_again(s, SK_IN, &r));
 	sock_went(s, SK_IN, *got);
 	return r;

@@ -155,8 +155,19 @@ enum sk_result sock_move(struct sock *from, struct sock *to, size_t max,
     size_t *moved, struct sock **waits, struct err *e);
 bool sock_can_move(const struct sock *from, const struct sock *to);
 
-/* What sock_move has taken from a socket and not given to the other yet. */
+/*
+ * What sock_move has taken from a socket and not given to the other yet;
+ * sock_recv receives it first.
+ */
 size_t sock_moving(const struct sock *from);
+
+/*
+ * Hints: what was received was all there was, so that the next call for input
+ * waits before it tries (streams); and much goes through a socket,
+ * so that a pipe had better hold more than it does by itself.
+ */
+void sock_emptied(struct sock *s);
+void sock_widen(struct sock *s);
 
 /*
  * End our direction: half-close a connection, close standard output (and

@@ -460,9 +460,5 @@ static const struct transport transport_null = {
 struct sock *
 sock_null(enum sk_mode mode, struct err *e)
 {
-	struct sock *s = sock_make(&transport_null, -1, mode, "nothing", e);
-
-	if (s != NULL)
-		s->kind = KIND_NULL;
-	return s;
+	return sock_make(&transport_null, -1, mode, "nothing", e);
 }

@@ -52,6 +52,9 @@ bool sys_datagram_local(struct msghdr *received, struct sk_addr *local);
  */
 void sys_datagram_from(struct msghdr *sent, const struct sk_addr *local);
 
+/* Let a pipe through which much goes hold more, where that can be. */
+void sys_widen(int fd);
+
 /*
  * Move up to max bytes inside the kernel. The number moved, 0 at the end of
  * from, or -1 with errno: EAGAIN if one of them is not ready, EINVAL if the

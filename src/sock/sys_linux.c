@@ -18,6 +18,7 @@
 enum {
 	KEEPALIVE_PROBES = 3,
 	KEEPALIVE_SECONDS_MAX = 20,
+	PIPE_MUCH = 1024 * 1024,
 };
 
 int
@@ -89,29 +90,26 @@ sys_autobind(int fd)
 	(void)bind(fd, &un, sizeof(un.sa_family));
 }
 
-/*
- * The pairs that gain by it (tests/bench measures them): a file or a pipe into
- * a stream, a stream into a pipe, and TCP into nothing. A socket into a file
- * is faster through memory.
- */
+/* Larger pipes than 64 KiB; as large as this user may have them. */
+void
+sys_widen(int fd)
+{
+	int size;
+
+	for (size = PIPE_MUCH; size > fcntl(fd, F_GETPIPE_SZ); size /= 2)
+		if (fcntl(fd, F_SETPIPE_SZ, size) != -1)
+			break;
+}
+
+/* src/flow/README.md says what each pair gains. */
 bool
 sys_can_move(enum sk_kind from, enum sk_kind to)
 {
+	bool from_stream = from == KIND_TCP || from == KIND_STREAM;
 	bool to_stream = to == KIND_TCP || to == KIND_STREAM;
 
-	switch (from) {
-	case KIND_FILE:
-	case KIND_PIPE:
-		return to_stream;
-	case KIND_TCP:
-		return to == KIND_PIPE || to == KIND_NULL;
-	case KIND_STREAM:
-		return to == KIND_PIPE;
-	case KIND_OTHER:
-	case KIND_NULL:
-		break;
-	}
-	return false;
+	return ((from == KIND_FILE || from == KIND_PIPE) && to_stream) ||
+	    (from_stream && to == KIND_PIPE);
 }
 
 ssize_t
@@ -119,9 +117,6 @@ sys_move(const struct sock *from, const struct sock *to, size_t max)
 {
 	if (from->kind == KIND_FILE)
 		return sendfile(to->fd, from->fd, NULL, max);
-	/* tcp(7): MSG_TRUNC discards bytes without copying them. */
-	if (to->kind == KIND_NULL)
-		return recv(from->fd, NULL, max, MSG_TRUNC | MSG_DONTWAIT);
 	return splice(from->fd, NULL, to->fd, NULL, max,
 	    SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 }

@@ -51,6 +51,12 @@ sys_autobind(int fd)
 	(void)fd;
 }
 
+void
+sys_widen(int fd)
+{
+	(void)fd;
+}
+
 bool
 sys_can_move(enum sk_kind from, enum sk_kind to)
 {

@@ -4,19 +4,24 @@
 #include "sock/impl.h"
 
 /*
- * From one stream to another inside the kernel: splice(2) needs a pipe in
- * between. It belongs to the socket that is read, and is there only while
- * something moves, as there may be thousands of sockets.
- * through_linux.c, through_posix.c.
+ * From a stream to another one, to a file or to /dev/null inside the kernel:
+ * splice(2) needs a pipe in between. It belongs to the socket that is read, as
+ * does what it holds. through_linux.c, through_posix.c.
  */
 bool through_is_possible(enum sk_kind from, enum sk_kind to);
 
-/* As a transport's functions; *waits is the socket that a want is of. */
+/*
+ * As a transport's functions; *waits is the socket that a want is of. If to
+ * takes nothing by splice, from->no_move is set, and what is held is to be
+ * received.
+ */
 enum sk_result through_move(struct sock *from, struct sock *to, size_t max,
     size_t *moved, struct sock **waits, struct err *e);
 
-/* How many bytes have been read and not yet sent. */
+/* How many bytes have been read and not yet sent; and read some of them. */
 size_t through_held(const struct sock *from);
+enum sk_result through_recv(struct sock *from, void *buf, size_t len,
+    size_t *got, struct err *e);
 
 void through_release(struct sock *from);
 

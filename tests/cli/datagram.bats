@@ -171,6 +171,47 @@ told() {
 	same said want
 }
 
+# Lines of 0 to 3000 bytes, among them one of the greatest length.
+@test "--datagram line: hundreds of lines at once, each its own datagram" {
+	python3 - >sizes <<-'END'
+		import hashlib, random
+		random.seed(7)
+		with open("in", "wb") as file:
+		    for i in range(700):
+		        size = 65506 if i == 350 else random.randrange(3000)
+		        line = random.randbytes(size).replace(b"\n", b"n") + b"\n"
+		        file.write(line)
+		        print(len(line), hashlib.sha256(line).hexdigest())
+	END
+	for options in "" "--limit 8M"; do
+		# A UNIX socket takes ten at a time, and loses none.
+		rm -f sock
+		serve peer dgram bind-unix:sock recv=700 silent=100 >said
+		# shellcheck disable=SC2086
+		try haul connect -u --datagram line --send-only $options \
+			unix:sock <in
+		is 0
+		await_all peer
+		same said sizes
+	done
+}
+
+@test "--datagram line: the lines before one that is too long are sent" {
+	printf 'one\ntwo\n' >in
+	head -c 65508 /dev/zero | tr '\0' x >>in
+	printf '\nfour\n' >>in
+	serve peer dgram bind-unix:sock recv=2 silent=200 >said
+	try haul send -u --datagram line unix:sock <in
+	is 1
+	one_line err
+	await_all peer
+	for text in one two; do
+		echo "$text" >part
+		told part
+	done >want
+	same said want
+}
+
 @test "--datagram line: a line that is too long is an error" {
 	head -c 65508 /dev/zero | tr '\0' x >long
 	serve peer dgram bind-unix:sock sleep=200 silent=100

@@ -4,15 +4,12 @@
  */
 #include "flow/run_threads_impl.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/intr.h"
-
-enum { THREAD_STACK = 256 * 1024 };
 
 void
 threads_part_free(struct run_threads_part *p)
@@ -26,22 +23,40 @@ threads_part_free(struct run_threads_part *p)
 	free(p);
 }
 
+void
+threads_part_release(struct run_threads_part *p)
+{
+	int i;
+
+	latch_reset(&p->abort);
+	atomic_store(&p->ended, false);
+	latch_reset(&p->news);
+	for (i = 0; i < STAGE_LEGS; i++)
+		latch_reset(&p->wake[i]);
+	if (!threads_part_keep(p))
+		threads_part_free(p);
+}
+
 bool
 threads_part_open(struct run *r, struct err *e)
 {
 	static const struct run_threads_part closed = {
 		LATCH_CLOSED, false, LATCH_CLOSED,
-		{ LATCH_CLOSED, LATCH_CLOSED }
+		{ LATCH_CLOSED, LATCH_CLOSED }, false, NULL
 	};
-	struct run_threads_part *p = malloc(sizeof(*p));
+	struct run_threads_part *p;
 	bool ok;
 
-	r->threads = p;
+	r->threads = p = threads_part_kept(r->single);
+	if (p != NULL)
+		return true;
+	r->threads = p = malloc(sizeof(*p));
 	if (p == NULL) {
 		err_no_memory(e);
 		return false;
 	}
 	*p = closed;
+	p->single = r->single;
 	ok = latch_open(&p->abort, e) && latch_open(&p->wake[0], e);
 	if (!r->single)
 		ok = ok && latch_open(&p->wake[1], e) &&
@@ -129,14 +144,14 @@ go(struct run *r, int i, struct err *e)
 struct worker {
 	struct run *run;
 	int leg;
-	pthread_t thread;
+	struct threads_task task;
 	bool started, joined;
 	atomic_bool done;
 	enum sk_result result;
 	struct err err;
 };
 
-static void *
+static void
 work(void *arg)
 {
 	struct worker *w = arg;
@@ -144,32 +159,13 @@ work(void *arg)
 	w->result = go(w->run, w->leg, &w->err);
 	atomic_store(&w->done, true);
 	latch_set(&w->run->threads->news);
-	return NULL;
-}
-
-bool
-threads_start(pthread_t *thread, void *(*function)(void *), void *arg,
-    struct err *e)
-{
-	pthread_attr_t attr;
-	int sys;
-
-	sys = pthread_attr_init(&attr);
-	if (sys == 0) {
-		(void)pthread_attr_setstacksize(&attr, THREAD_STACK);
-		sys = pthread_create(thread, &attr, function, arg);
-		(void)pthread_attr_destroy(&attr);
-	}
-	if (sys != 0)
-		err_set(e, ERR_LOCAL, sys, "", "cannot start a thread");
-	return sys == 0;
 }
 
 static void
 join(struct worker *w)
 {
 	if (w->started && !w->joined)
-		(void)pthread_join(w->thread, NULL);
+		threads_join(&w->task);
 	w->joined = true;
 }
 
@@ -233,7 +229,7 @@ start_workers(struct run *r, struct worker *workers, struct err *e)
 		workers[i].leg = i;
 		if (leg == NULL || leg->state == LEG_ABSENT)
 			continue;
-		workers[i].started = threads_start(&workers[i].thread, work,
+		workers[i].started = threads_start(&workers[i].task, work,
 		    &workers[i], e);
 		if (!workers[i].started)
 			return false;
@@ -308,8 +304,10 @@ run_threads_alone(struct run *r, struct err *e)
 		(void)run_next(r, &result, e);
 		return result;
 	}
+	threads_enter();
 	r->stage->run = r;
 	result = threads_run(r, e);
-	threads_part_free(threads_part_detach(r));
+	threads_part_release(threads_part_detach(r));
+	threads_leave();
 	return result;
 }

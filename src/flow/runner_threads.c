@@ -10,7 +10,7 @@
 struct job {
 	struct runner_of_threads *runner;
 	struct run *run;
-	pthread_t thread;
+	struct threads_task task;
 	bool done;
 	enum sk_result result;
 	struct err err;
@@ -42,10 +42,11 @@ threads_new(struct err *e)
 		return NULL;
 	}
 	(void)pthread_mutex_init(&t->lock, NULL);
+	threads_enter();
 	return &t->runner;
 }
 
-static void *
+static void
 do_job(void *arg)
 {
 	struct job *j = arg;
@@ -55,7 +56,6 @@ do_job(void *arg)
 	j->done = true;
 	(void)pthread_mutex_unlock(&j->runner->lock);
 	latch_set(&j->runner->news);
-	return NULL;
 }
 
 static void
@@ -97,12 +97,12 @@ threads_add(struct runner *r, struct run *run, struct err *e)
 		e->quiet = true;
 		started = false;
 	} else
-		started = threads_start(&j->thread, do_job, j, e);
+		started = threads_start(&j->task, do_job, j, e);
 	if (!started)
 		unlink_job(j);
 	(void)pthread_mutex_unlock(&t->lock);
 	if (!started) {
-		threads_part_free(threads_part_detach(run));
+		threads_part_release(threads_part_detach(run));
 		free(j);
 	}
 	return started;
@@ -130,11 +130,11 @@ finish_job(struct job *j)
 	struct run *run = j->run;
 	struct run_threads_part *part;
 
-	(void)pthread_join(j->thread, NULL);
+	threads_join(&j->task);
 	part = threads_part_detach(run);
 	if (run->over != NULL)
 		run->over(run, j->result, &j->err);
-	threads_part_free(part);
+	threads_part_release(part);
 	err_clear(&j->err);
 	free(j);
 }
@@ -192,6 +192,7 @@ threads_free(struct runner *r)
 	(void)pthread_mutex_destroy(&t->lock);
 	latch_close(&t->news);
 	free(t);
+	threads_leave();
 }
 
 const struct runner_type runner_threads = {

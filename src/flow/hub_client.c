@@ -100,7 +100,8 @@ step_in(struct leg *leg, struct err *e)
 		return hear(h, c, buf, got, e);
 	if (r == SK_EOF)
 		peer_ended(h, c);
-	return r;
+	/* The judge has news, that is all: there is no deadline. */
+	return r == SK_TIMEOUT ? SK_OK : r;
 }
 
 /* To a client. */
@@ -314,8 +315,11 @@ begin(struct client *client, struct err *e)
 		return NULL;
 	leg_init(&client->legs[HUB_IN], c, step_in);
 	leg_init(&client->legs[HUB_OUT], c, step_out);
-	if (h->in == NULL && !h->config->broker)
+	if (h->in == NULL && !h->config->broker) {
 		client->legs[HUB_OUT].state = LEG_ABSENT;
+		if (h->config->idle_ns < 0)
+			s->nudged = client->peer;
+	}
 	s->owner = c;
 	s->judge = &hub_judge;
 	s->legs[HUB_IN] = &client->legs[HUB_IN];

@@ -42,7 +42,7 @@ threads_part_open(struct run *r, struct err *e)
 {
 	static const struct run_threads_part closed = {
 		LATCH_CLOSED, false, LATCH_CLOSED,
-		{ LATCH_CLOSED, LATCH_CLOSED }, false, NULL
+		{ LATCH_CLOSED, LATCH_CLOSED }, false, false, NULL
 	};
 	struct run_threads_part *p;
 	bool ok;
@@ -96,7 +96,9 @@ void
 run_threads_news(struct run *r)
 {
 	(void)pthread_mutex_lock(&wake_lock);
-	if (r->threads != NULL && !r->single)
+	if (r->threads != NULL && atomic_load(&r->threads->solo))
+		latch_set(&r->threads->wake[0]);
+	else if (r->threads != NULL)
 		latch_set(&r->threads->news);
 	(void)pthread_mutex_unlock(&wake_lock);
 }
@@ -120,25 +122,18 @@ wait_for(struct run *r, int i, enum sk_result want)
 	return SK_OK;
 }
 
-/* Step a leg until it has stopped. */
+/* One step of a leg, and what it waits for. */
 static enum sk_result
-go(struct run *r, int i, struct err *e)
+step(struct run *r, int i, struct err *e)
 {
 	struct leg *leg = r->stage->legs[i];
 	enum sk_result result;
 
-	for (;;) {
-		/* Whatever it was woken for, it looks at now. */
-		if (r->stage->nudged != NULL)
-			latch_reset(&r->threads->wake[i]);
-		result = leg->step(leg, e);
-		if (result == SK_WANT_READ || result == SK_WANT_WRITE)
-			result = wait_for(r, i, result);
-		if (result != SK_OK)
-			return result;
-		if (latch_is_set(&r->threads->abort))
-			return SK_INTERRUPTED;
-	}
+	result = leg->step(leg, e);
+	if (result == SK_WANT_READ || result == SK_WANT_WRITE)
+		result = wait_for(r, i, result);
+	return result == SK_OK && latch_is_set(&r->threads->abort) ?
+	    SK_INTERRUPTED : result;
 }
 
 struct worker {
@@ -156,7 +151,9 @@ work(void *arg)
 {
 	struct worker *w = arg;
 
-	w->result = go(w->run, w->leg, &w->err);
+	do
+		w->result = step(w->run, w->leg, &w->err);
+	while (w->result == SK_OK);
 	atomic_store(&w->done, true);
 	latch_set(&w->run->threads->news);
 }
@@ -230,7 +227,7 @@ start_workers(struct run *r, struct worker *workers, struct err *e)
 		if (leg == NULL || leg->state == LEG_ABSENT)
 			continue;
 		workers[i].started = threads_start(&workers[i].task, work,
-		    &workers[i], e);
+		    &workers[i], true, e);
 		if (!workers[i].started)
 			return false;
 	}
@@ -259,17 +256,26 @@ run_judged(struct run *r, struct err *e)
 	return result;
 }
 
+/*
+ * A single leg in the thread of the run, which asks the judge, if there is one,
+ * before each step: half of the thread changes of a client that only talks.
+ */
 static enum sk_result
-run_single(struct run *r, struct err *e)
+run_solo(struct run *r, struct err *e)
 {
 	struct leg *leg = r->stage->legs[0];
 	enum sk_result result;
 	int64_t wake_ns;
 
-	if (!run_leg_stopped(leg, go(r, 0, e), e))
-		return SK_INTERRUPTED;
-	(void)run_goes_on(r->stage, &wake_ns, &result, e);
-	return result;
+	for (;;) {
+		/* Whatever it was woken for, it looks at now. */
+		if (r->stage->nudged != NULL)
+			latch_reset(&r->threads->wake[0]);
+		if (!run_goes_on(r->stage, &wake_ns, &result, e))
+			return result;
+		if (!run_leg_stopped(leg, step(r, 0, e), e))
+			return SK_INTERRUPTED;
+	}
 }
 
 enum sk_result
@@ -278,15 +284,17 @@ threads_run(struct run *r, struct err *e)
 	enum sk_result result;
 	struct sock *nudged;
 	struct stage *s;
+	bool solo;
 
 	do {
 		s = r->stage;
 		nudged = s->nudged;
+		solo = s->judge == NULL || nudged != NULL;
+		atomic_store(&r->threads->solo, solo);
 		run_set_abort(s, &r->threads->abort);
 		if (nudged != NULL)
 			sock_set_nudge(nudged, &r->threads->wake[0]);
-		result = s->judge != NULL ? run_judged(r, e) :
-		    run_single(r, e);
+		result = solo ? run_solo(r, e) : run_judged(r, e);
 		if (nudged != NULL)
 			sock_set_nudge(nudged, NULL);
 		run_set_abort(s, NULL);

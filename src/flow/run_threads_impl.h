@@ -13,6 +13,7 @@ struct run_threads_part {
 	struct latch news;		/* for the judge */
 	struct latch wake[STAGE_LEGS];	/* for a leg that waits for nobody */
 	bool single;			/* as run.single */
+	atomic_bool solo;		/* the stage is the run's thread alone */
 	struct run_threads_part *next;	/* of those that are kept */
 };
 
@@ -29,6 +30,7 @@ void threads_part_free(struct run_threads_part *p);
 struct threads_task {
 	void (*function)(void *);
 	void *arg;
+	bool awaited;
 	bool over;
 	pthread_cond_t changed;
 };
@@ -40,9 +42,12 @@ struct threads_task {
 void threads_enter(void);
 void threads_leave(void);
 
-/* Start one with a small stack; false with *e filled. And await its end. */
+/*
+ * Start one with a small stack; false with *e filled. And await its end, as has
+ * to be done if it is awaited; one that is not may free its task itself.
+ */
 bool threads_start(struct threads_task *task, void (*function)(void *),
-    void *arg, struct err *e);
+    void *arg, bool awaited, struct err *e);
 void threads_join(struct threads_task *task);
 
 /*

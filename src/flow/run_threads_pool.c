@@ -24,7 +24,9 @@ struct thread {
 
 static struct {
 	pthread_mutex_t lock;	/* of all of it, and of all tasks */
+	pthread_cond_t quiet;	/* nobody is busy */
 	int users;
+	int busy;
 	struct thread *idle;
 	int idle_count;
 	/* The one that has ended by itself: joined by whoever is next. */
@@ -32,7 +34,17 @@ static struct {
 	bool has_ended;
 	struct run_threads_part *parts;
 	int parts_count;
-} pool = { .lock = PTHREAD_MUTEX_INITIALIZER };
+} pool = { .lock = PTHREAD_MUTEX_INITIALIZER,
+    .quiet = PTHREAD_COND_INITIALIZER };
+
+/* With the lock held. */
+static void
+be_busy(int more)
+{
+	pool.busy += more;
+	if (pool.busy == 0)
+		(void)pthread_cond_broadcast(&pool.quiet);
+}
 
 /* With the lock held, until there is a task; false: there will be none. */
 static bool
@@ -63,6 +75,21 @@ take_turns(bool ends, pthread_t id)
 		(void)pthread_join(before, NULL);
 }
 
+/* A task without anybody who awaits it may be freed by its function. */
+static void
+perform(struct threads_task *task)
+{
+	bool awaited = task->awaited;
+
+	task->function(task->arg);
+	if (!awaited)
+		return;
+	(void)pthread_mutex_lock(&pool.lock);
+	task->over = true;
+	(void)pthread_cond_signal(&task->changed);
+	(void)pthread_mutex_unlock(&pool.lock);
+}
+
 static void *
 live(void *arg)
 {
@@ -72,10 +99,9 @@ live(void *arg)
 	(void)pthread_mutex_lock(&pool.lock);
 	do {
 		(void)pthread_mutex_unlock(&pool.lock);
-		t.task->function(t.task->arg);
+		perform(t.task);
 		(void)pthread_mutex_lock(&pool.lock);
-		t.task->over = true;
-		(void)pthread_cond_signal(&t.task->changed);
+		be_busy(-1);
 	} while (rest(&t));
 	(void)pthread_cond_destroy(&t.wake);
 	/* Who is told to end is joined by who has told it. */
@@ -119,15 +145,18 @@ take_idle(void)
 
 bool
 threads_start(struct threads_task *task, void (*function)(void *), void *arg,
-    struct err *e)
+    bool awaited, struct err *e)
 {
 	struct thread *t;
 
 	task->function = function;
 	task->arg = arg;
+	task->awaited = awaited;
 	task->over = false;
-	(void)pthread_cond_init(&task->changed, NULL);
+	if (awaited)
+		(void)pthread_cond_init(&task->changed, NULL);
 	(void)pthread_mutex_lock(&pool.lock);
+	be_busy(1);
 	t = take_idle();
 	if (t != NULL) {
 		t->task = task;
@@ -136,7 +165,11 @@ threads_start(struct threads_task *task, void (*function)(void *), void *arg,
 	(void)pthread_mutex_unlock(&pool.lock);
 	if (t != NULL || new_thread(task, e))
 		return true;
-	(void)pthread_cond_destroy(&task->changed);
+	(void)pthread_mutex_lock(&pool.lock);
+	be_busy(-1);
+	(void)pthread_mutex_unlock(&pool.lock);
+	if (awaited)
+		(void)pthread_cond_destroy(&task->changed);
 	return false;
 }
 
@@ -202,6 +235,9 @@ threads_leave(void)
 		(void)pthread_mutex_unlock(&pool.lock);
 		return;
 	}
+	/* Those whose tasks nobody awaited. */
+	while (pool.busy > 0)
+		(void)pthread_cond_wait(&pool.quiet, &pool.lock);
 	while ((t = take_idle()) != NULL) {
 		t->ends = true;
 		id = t->id;

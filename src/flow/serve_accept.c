@@ -65,6 +65,7 @@ take_client(struct server *s, struct sock **peer, struct err *e)
 	}
 	c->server = s;
 	c->run.over = serve_client_over;
+	c->run.over_anywhere = true;
 	link_client(s, c);
 	if (runner_add(s->runner, &c->run, e)) {
 		*peer = NULL;

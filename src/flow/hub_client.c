@@ -17,6 +17,13 @@ enum out_phase {
 	SETTLING,
 };
 
+/* Whether anything is ever said to clients. */
+static bool
+is_told(const struct hub *h)
+{
+	return h->in != NULL || h->config->broker;
+}
+
 /* From a client. */
 
 static void
@@ -76,6 +83,9 @@ static void
 peer_ended(struct hub *h, struct hub_client *c)
 {
 	touch(c);
+	/* One that is only heard is through. */
+	if (!is_told(h))
+		return;
 	sock_set_patience(c->client.peer, VANISHED_SEC * CLOCK_SEC, 0);
 	hub_lock(h);
 	c->ended = true;
@@ -315,7 +325,7 @@ begin(struct client *client, struct err *e)
 		return NULL;
 	leg_init(&client->legs[HUB_IN], c, step_in);
 	leg_init(&client->legs[HUB_OUT], c, step_out);
-	if (h->in == NULL && !h->config->broker) {
+	if (!is_told(h)) {
 		client->legs[HUB_OUT].state = LEG_ABSENT;
 		if (h->config->idle_ns < 0)
 			s->nudged = client->peer;

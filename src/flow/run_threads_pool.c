@@ -13,13 +13,17 @@ enum {
 	KEPT = 16,
 };
 
-/* A thread, as it knows itself. */
+/*
+ * A thread. It is freed by the last user alone, so that it can be woken without
+ * the lock, which it would run into at once.
+ */
 struct thread {
 	pthread_t id;
 	pthread_cond_t wake;
 	struct threads_task *task;
 	bool ends;
-	struct thread *next;	/* of those that have nothing to do */
+	/* In the list of the idle or spare; or who has ended before it. */
+	struct thread *next;
 };
 
 static struct {
@@ -29,9 +33,8 @@ static struct {
 	int busy;
 	struct thread *idle;
 	int idle_count;
-	/* The one that has ended by itself: joined by whoever is next. */
-	pthread_t ended;
-	bool has_ended;
+	struct thread *gone;	/* the last one that has ended by itself */
+	struct thread *spare;	/* those that are joined */
 	struct run_threads_part *parts;
 	int parts_count;
 } pool = { .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -44,35 +47,6 @@ be_busy(int more)
 	pool.busy += more;
 	if (pool.busy == 0)
 		(void)pthread_cond_broadcast(&pool.quiet);
-}
-
-/* With the lock held, until there is a task; false: there will be none. */
-static bool
-rest(struct thread *t)
-{
-	if (pool.users == 0 || pool.idle_count >= KEPT)
-		return false;
-	t->task = NULL;
-	t->next = pool.idle;
-	pool.idle = t;
-	pool.idle_count++;
-	while (t->task == NULL && !t->ends)
-		(void)pthread_cond_wait(&t->wake, &pool.lock);
-	return !t->ends;
-}
-
-/* Join the one that has ended before. With the lock held, which is let go. */
-static void
-take_turns(bool ends, pthread_t id)
-{
-	pthread_t before = pool.ended;
-	bool has_before = pool.has_ended;
-
-	pool.has_ended = ends;
-	pool.ended = id;
-	(void)pthread_mutex_unlock(&pool.lock);
-	if (has_before)
-		(void)pthread_join(before, NULL);
 }
 
 /* A task without anybody who awaits it may be freed by its function. */
@@ -90,44 +64,98 @@ perform(struct threads_task *task)
 	(void)pthread_mutex_unlock(&pool.lock);
 }
 
+/* Until there is a task; false: there will be none. */
+static bool
+rest(struct thread *t)
+{
+	bool kept;
+
+	(void)pthread_mutex_lock(&pool.lock);
+	kept = pool.users > 0 && pool.idle_count < KEPT;
+	t->task = NULL;
+	if (kept) {
+		t->next = pool.idle;
+		pool.idle = t;
+		pool.idle_count++;
+	} else {
+		t->next = pool.gone;
+		pool.gone = t;
+	}
+	be_busy(-1);
+	while (kept && t->task == NULL && !t->ends)
+		(void)pthread_cond_wait(&t->wake, &pool.lock);
+	(void)pthread_mutex_unlock(&pool.lock);
+	return kept && !t->ends;
+}
+
+/* With the lock held. */
+static void
+make_spare(struct thread *t)
+{
+	t->next = pool.spare;
+	pool.spare = t;
+}
+
 static void *
 live(void *arg)
 {
-	struct thread t = { .id = pthread_self(), .task = arg };
+	struct thread *t = arg;
 
-	(void)pthread_cond_init(&t.wake, NULL);
-	(void)pthread_mutex_lock(&pool.lock);
-	do {
-		(void)pthread_mutex_unlock(&pool.lock);
-		perform(t.task);
-		(void)pthread_mutex_lock(&pool.lock);
-		be_busy(-1);
-	} while (rest(&t));
-	(void)pthread_cond_destroy(&t.wake);
+	t->id = pthread_self();
+	do
+		perform(t->task);
+	while (rest(t));
 	/* Who is told to end is joined by who has told it. */
-	if (t.ends)
-		(void)pthread_mutex_unlock(&pool.lock);
-	else
-		take_turns(true, t.id);
+	if (t->ends || t->next == NULL)
+		return NULL;
+	(void)pthread_join(t->next->id, NULL);
+	(void)pthread_mutex_lock(&pool.lock);
+	make_spare(t->next);
+	(void)pthread_mutex_unlock(&pool.lock);
 	return NULL;
+}
+
+static struct thread *
+take_spare(void)
+{
+	struct thread *t;
+
+	(void)pthread_mutex_lock(&pool.lock);
+	t = pool.spare;
+	if (t != NULL)
+		pool.spare = t->next;
+	(void)pthread_mutex_unlock(&pool.lock);
+	if (t == NULL && (t = calloc(1, sizeof(*t))) != NULL)
+		(void)pthread_cond_init(&t->wake, NULL);
+	return t;
 }
 
 static bool
 new_thread(struct threads_task *task, struct err *e)
 {
+	struct thread *t = take_spare();
 	pthread_attr_t attr;
 	pthread_t thread;
 	int sys;
 
+	if (t == NULL) {
+		err_no_memory(e);
+		return false;
+	}
+	t->task = task;
 	sys = pthread_attr_init(&attr);
 	if (sys == 0) {
 		(void)pthread_attr_setstacksize(&attr, THREAD_STACK);
-		sys = pthread_create(&thread, &attr, live, task);
+		sys = pthread_create(&thread, &attr, live, t);
 		(void)pthread_attr_destroy(&attr);
 	}
-	if (sys != 0)
-		err_set(e, ERR_LOCAL, sys, "", "cannot start a thread");
-	return sys == 0;
+	if (sys == 0)
+		return true;
+	(void)pthread_mutex_lock(&pool.lock);
+	make_spare(t);
+	(void)pthread_mutex_unlock(&pool.lock);
+	err_set(e, ERR_LOCAL, sys, "", "cannot start a thread");
+	return false;
 }
 
 /* With the lock held. */
@@ -158,11 +186,11 @@ threads_start(struct threads_task *task, void (*function)(void *), void *arg,
 	(void)pthread_mutex_lock(&pool.lock);
 	be_busy(1);
 	t = take_idle();
-	if (t != NULL) {
+	if (t != NULL)
 		t->task = task;
-		(void)pthread_cond_signal(&t->wake);
-	}
 	(void)pthread_mutex_unlock(&pool.lock);
+	if (t != NULL)
+		(void)pthread_cond_signal(&t->wake);
 	if (t != NULL || new_thread(task, e))
 		return true;
 	(void)pthread_mutex_lock(&pool.lock);
@@ -223,35 +251,54 @@ threads_enter(void)
 	(void)pthread_mutex_unlock(&pool.lock);
 }
 
+/* With the lock held; it is let go meanwhile. */
+static void
+end_threads(void)
+{
+	struct thread *t;
+
+	/* Those whose tasks nobody awaits. */
+	while (pool.busy > 0)
+		(void)pthread_cond_wait(&pool.quiet, &pool.lock);
+	while ((t = take_idle()) != NULL || (t = pool.gone) != NULL) {
+		if (t == pool.gone)
+			pool.gone = NULL;
+		else
+			t->ends = true;
+		(void)pthread_cond_signal(&t->wake);
+		(void)pthread_mutex_unlock(&pool.lock);
+		(void)pthread_join(t->id, NULL);
+		(void)pthread_mutex_lock(&pool.lock);
+		t->ends = false;
+		make_spare(t);
+	}
+}
+
 void
 threads_leave(void)
 {
-	struct run_threads_part *parts = NULL, *p;
-	struct thread *t;
-	pthread_t id;
+	struct run_threads_part *parts, *p;
+	struct thread *spare, *t;
 
 	(void)pthread_mutex_lock(&pool.lock);
 	if (--pool.users > 0) {
 		(void)pthread_mutex_unlock(&pool.lock);
 		return;
 	}
-	/* Those whose tasks nobody awaited. */
-	while (pool.busy > 0)
-		(void)pthread_cond_wait(&pool.quiet, &pool.lock);
-	while ((t = take_idle()) != NULL) {
-		t->ends = true;
-		id = t->id;
-		(void)pthread_cond_signal(&t->wake);
-		(void)pthread_mutex_unlock(&pool.lock);
-		(void)pthread_join(id, NULL);
-		(void)pthread_mutex_lock(&pool.lock);
-	}
+	end_threads();
 	parts = pool.parts;
 	pool.parts = NULL;
 	pool.parts_count = 0;
-	take_turns(false, pthread_self());
+	spare = pool.spare;
+	pool.spare = NULL;
+	(void)pthread_mutex_unlock(&pool.lock);
 	while ((p = parts) != NULL) {
 		parts = p->next;
 		threads_part_free(p);
+	}
+	while ((t = spare) != NULL) {
+		spare = t->next;
+		(void)pthread_cond_destroy(&t->wake);
+		free(t);
 	}
 }

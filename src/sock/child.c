@@ -217,29 +217,6 @@ make(enum sk_mode mode, const char *name, struct err *e)
 	return s;
 }
 
-/*
- * The signals that are not at their default. Nothing of ours changes any of them
- * later, and to reset all of them would be half of all calls of a new process.
- */
-static struct {
-	int v[NSIG], count;
-} changed;
-
-static void
-find_changed(void)
-{
-	static const struct sigaction dfl = { .sa_handler = SIG_DFL };
-	struct sigaction act;
-	int sig;
-
-	/* Ignored by our parent, it would lose us every status. */
-	(void)sigaction(SIGCHLD, &dfl, NULL);
-	for (sig = 1; sig < NSIG; sig++)
-		if (sigaction(sig, NULL, &act) == 0 &&
-		    act.sa_handler != SIG_DFL)
-			changed.v[changed.count++] = sig;
-}
-
 /* dup2(2) on the same number would leave it close-on-exec. */
 static bool
 give(int fd, int number)
@@ -256,12 +233,12 @@ become(const struct child_plan *plan, int report)
 {
 	struct sigaction act = { .sa_handler = SIG_DFL };
 	sigset_t none;
-	int i, sys;
+	int sig, sys;
 
 	/* A group, so that child_signal reaches what a shell has started. */
 	(void)setpgid(0, 0);
-	for (i = 0; i < changed.count; i++)
-		(void)sigaction(changed.v[i], &act, NULL);
+	for (sig = 1; sig < NSIG; sig++)
+		(void)sigaction(sig, &act, NULL);
 	if (plan->limited)
 		(void)setrlimit(RLIMIT_NOFILE, &plan->files);
 	if (report <= STDOUT_FILENO)
@@ -398,14 +375,13 @@ prepare(const struct child_command *command, struct sock *conn,
     const struct sock *ends, enum sk_mode mode, struct err *e)
 {
 	static char sh[] = "sh", dash_c[] = "-c";
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	static const struct sigaction dfl = { .sa_handler = SIG_DFL };
 	char path[PATH_MAX], *const *argv = command->argv;
 	struct child *c;
 	struct sock *s;
 	int sys;
 
 	reap_abandoned();
-	(void)pthread_once(&once, find_changed);
 	s = make(mode, argv != NULL ? argv[0] : command->shell, e);
 	if (s == NULL)
 		return NULL;
@@ -421,6 +397,8 @@ prepare(const struct child_command *command, struct sock *conn,
 		sock_abort(&s);
 		return NULL;
 	}
+	/* Ignored by our parent, it would lose us every status. */
+	(void)sigaction(SIGCHLD, &dfl, NULL);
 	c->by_shell[0] = sh;
 	c->by_shell[1] = dash_c;
 	c->by_shell[2] = (char *)command->shell;

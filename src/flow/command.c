@@ -169,7 +169,16 @@ phase_shut(struct command *c, struct err *e)
 	return SK_OK;
 }
 
-/* --- Waiting for the command. --- */
+/* --- The command. --- */
+
+static enum sk_result
+phase_start(struct command *c, struct err *e)
+{
+	struct sock *child = atomic_load(&c->child);
+	enum sk_result r = sock_connect(child, e);
+
+	return r == SK_OK ? SK_EOF : blame(c, child, SK_OUT, r);
+}
 
 static void
 be_patient(struct command *c)
@@ -241,6 +250,15 @@ close_stage(struct command *c)
 }
 
 static struct stage *
+start_stage(struct command *c)
+{
+	stage_init_single(&c->stage, &c->leg, c, step);
+	c->phase = phase_start;
+	c->stage.socks[0] = atomic_load(&c->child);
+	return &c->stage;
+}
+
+static struct stage *
 wait_stage(struct command *c)
 {
 	stage_init_single(&c->stage, &c->leg, c, step);
@@ -253,13 +271,23 @@ wait_stage(struct command *c)
 
 /* --- The service. --- */
 
+/* Where others have to wait as long as this takes, it is done aside. */
+static bool
+starts_aside(const struct command *c)
+{
+	return c->client.run.mode == SK_NONBLOCKING &&
+	    c->client.server != NULL && !config_of(c)->between;
+}
+
 static bool
 start(struct command *c, struct sock *conn, struct err *e)
 {
 	struct sock *child;
 	int sig;
 
-	child = child_start(&config_of(c)->command, conn, c->client.peer,
+	child = starts_aside(c) ? child_start_aside(&config_of(c)->command,
+	    conn, c->client.peer, e) :
+	    child_start(&config_of(c)->command, conn, c->client.peer,
 	    (enum sk_mode)c->client.run.mode, e);
 	atomic_store(&c->child, child);
 	sig = atomic_load(&c->signal);
@@ -300,7 +328,9 @@ begin(struct client *client, struct err *e)
 
 	if (config_of(c)->between)
 		return begin_between(c, e);
-	return start(c, client->peer, e) ? wait_stage(c) : NULL;
+	if (!start(c, client->peer, e))
+		return NULL;
+	return starts_aside(c) ? start_stage(c) : wait_stage(c);
 }
 
 /*
@@ -354,6 +384,8 @@ next(struct client *client, struct stage *ended, enum sk_result *r,
 		return NULL;
 	if (ended != &c->stage)
 		return next_of_relay(c, r, e);
+	if (*r == SK_OK && c->phase == phase_start)
+		return wait_stage(c);
 	if (*r == SK_OK && c->phase == phase_drop && !c->gone)
 		return close_stage(c);
 	if (c->failure.code != ERR_NONE) {
@@ -393,8 +425,10 @@ const struct service command_service = {
 	.client_size = sizeof(struct command),
 	.fds = 2,
 	.brief_fds = 3,
+	.common_fds = 2 * CHILD_HELPERS,
 	.begin = begin,
 	.next = next,
 	.end = end,
 	.signal = forward_signal,
+	.close = child_helpers_end,
 };

@@ -17,6 +17,13 @@ enum out_phase {
 	SETTLING,
 };
 
+/* Whether anything is ever said to clients. */
+static bool
+is_told(const struct hub *h)
+{
+	return h->in != NULL || h->config->broker;
+}
+
 /* From a client. */
 
 static void
@@ -76,6 +83,9 @@ static void
 peer_ended(struct hub *h, struct hub_client *c)
 {
 	touch(c);
+	/* One that is only heard is through. */
+	if (!is_told(h))
+		return;
 	sock_set_patience(c->client.peer, VANISHED_SEC * CLOCK_SEC, 0);
 	hub_lock(h);
 	c->ended = true;
@@ -100,7 +110,8 @@ step_in(struct leg *leg, struct err *e)
 		return hear(h, c, buf, got, e);
 	if (r == SK_EOF)
 		peer_ended(h, c);
-	return r;
+	/* The judge has news, that is all: there is no deadline. */
+	return r == SK_TIMEOUT ? SK_OK : r;
 }
 
 /* To a client. */
@@ -314,8 +325,11 @@ begin(struct client *client, struct err *e)
 		return NULL;
 	leg_init(&client->legs[HUB_IN], c, step_in);
 	leg_init(&client->legs[HUB_OUT], c, step_out);
-	if (h->in == NULL && !h->config->broker)
+	if (!is_told(h)) {
 		client->legs[HUB_OUT].state = LEG_ABSENT;
+		if (h->config->idle_ns < 0)
+			s->nudged = client->peer;
+	}
 	s->owner = c;
 	s->judge = &hub_judge;
 	s->legs[HUB_IN] = &client->legs[HUB_IN];

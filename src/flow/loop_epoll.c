@@ -117,7 +117,7 @@ loop_wait(struct loop *l, int64_t deadline_ns, struct loop_event *events,
     int max)
 {
 	struct epoll_event ready[EVENTS_MAX];
-	int i, n;
+	int i, n, fd, count = 0;
 
 	if (max > EVENTS_MAX)
 		max = EVENTS_MAX;
@@ -130,9 +130,16 @@ loop_wait(struct loop *l, int64_t deadline_ns, struct loop_event *events,
 			intr_note();
 			return -1;
 		}
-		events[i].fd = ready[i].data.fd;
-		events[i].events = (short)ready[i].events;
-		events[i].tag = l->fds[ready[i].data.fd].tag;
+		/*
+		 * A process that is being started has what was closed in the
+		 * meantime until it executes its file.
+		 */
+		fd = ready[i].data.fd;
+		if (!l->fds[fd].in_use)
+			continue;
+		events[count].fd = fd;
+		events[count].events = (short)ready[i].events;
+		events[count++].tag = l->fds[fd].tag;
 	}
-	return n;
+	return count;
 }

@@ -93,7 +93,9 @@ struct stage {
 	/*
 	 * NULL, or one that a single leg waits for input of, and is to be woken
 	 * from by stage_wake: in blocking mode the call returns SK_TIMEOUT
-	 * then. (Otherwise stage_wake ends no call of a socket there.)
+	 * then. (Otherwise stage_wake ends no call of a socket there.) A judge
+	 * may look after it, who watches nothing, never names a time, and ends
+	 * the stage once the leg has stopped: it is woken by stage_news, too.
 	 */
 	struct sock *nudged;
 };
@@ -115,6 +117,7 @@ struct run {
 	void *owner;
 	unsigned char mode;	/* enum sk_mode */
 	bool single;		/* no stage has a judge: fewer descriptors */
+	bool over_anywhere;	/* over may be called in the run's thread */
 	/*
 	 * A stage is over, with SK_OK, SK_INTERRUPTED or SK_ERROR and *e. The
 	 * next one, or NULL: the run is over, with what is *r then. NULL:

@@ -4,15 +4,12 @@
  */
 #include "flow/run_threads_impl.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/intr.h"
-
-enum { THREAD_STACK = 256 * 1024 };
 
 void
 threads_part_free(struct run_threads_part *p)
@@ -26,22 +23,40 @@ threads_part_free(struct run_threads_part *p)
 	free(p);
 }
 
+void
+threads_part_release(struct run_threads_part *p)
+{
+	int i;
+
+	latch_reset(&p->abort);
+	atomic_store(&p->ended, false);
+	latch_reset(&p->news);
+	for (i = 0; i < STAGE_LEGS; i++)
+		latch_reset(&p->wake[i]);
+	if (!threads_part_keep(p))
+		threads_part_free(p);
+}
+
 bool
 threads_part_open(struct run *r, struct err *e)
 {
 	static const struct run_threads_part closed = {
 		LATCH_CLOSED, false, LATCH_CLOSED,
-		{ LATCH_CLOSED, LATCH_CLOSED }
+		{ LATCH_CLOSED, LATCH_CLOSED }, false, false, NULL
 	};
-	struct run_threads_part *p = malloc(sizeof(*p));
+	struct run_threads_part *p;
 	bool ok;
 
-	r->threads = p;
+	r->threads = p = threads_part_kept(r->single);
+	if (p != NULL)
+		return true;
+	r->threads = p = malloc(sizeof(*p));
 	if (p == NULL) {
 		err_no_memory(e);
 		return false;
 	}
 	*p = closed;
+	p->single = r->single;
 	ok = latch_open(&p->abort, e) && latch_open(&p->wake[0], e);
 	if (!r->single)
 		ok = ok && latch_open(&p->wake[1], e) &&
@@ -81,7 +96,9 @@ void
 run_threads_news(struct run *r)
 {
 	(void)pthread_mutex_lock(&wake_lock);
-	if (r->threads != NULL && !r->single)
+	if (r->threads != NULL && atomic_load(&r->threads->solo))
+		latch_set(&r->threads->wake[0]);
+	else if (r->threads != NULL)
 		latch_set(&r->threads->news);
 	(void)pthread_mutex_unlock(&wake_lock);
 }
@@ -105,71 +122,47 @@ wait_for(struct run *r, int i, enum sk_result want)
 	return SK_OK;
 }
 
-/* Step a leg until it has stopped. */
+/* One step of a leg, and what it waits for. */
 static enum sk_result
-go(struct run *r, int i, struct err *e)
+step(struct run *r, int i, struct err *e)
 {
 	struct leg *leg = r->stage->legs[i];
 	enum sk_result result;
 
-	for (;;) {
-		/* Whatever it was woken for, it looks at now. */
-		if (r->stage->nudged != NULL)
-			latch_reset(&r->threads->wake[i]);
-		result = leg->step(leg, e);
-		if (result == SK_WANT_READ || result == SK_WANT_WRITE)
-			result = wait_for(r, i, result);
-		if (result != SK_OK)
-			return result;
-		if (latch_is_set(&r->threads->abort))
-			return SK_INTERRUPTED;
-	}
+	result = leg->step(leg, e);
+	if (result == SK_WANT_READ || result == SK_WANT_WRITE)
+		result = wait_for(r, i, result);
+	return result == SK_OK && latch_is_set(&r->threads->abort) ?
+	    SK_INTERRUPTED : result;
 }
 
 struct worker {
 	struct run *run;
 	int leg;
-	pthread_t thread;
+	struct threads_task task;
 	bool started, joined;
 	atomic_bool done;
 	enum sk_result result;
 	struct err err;
 };
 
-static void *
+static void
 work(void *arg)
 {
 	struct worker *w = arg;
 
-	w->result = go(w->run, w->leg, &w->err);
+	do
+		w->result = step(w->run, w->leg, &w->err);
+	while (w->result == SK_OK);
 	atomic_store(&w->done, true);
 	latch_set(&w->run->threads->news);
-	return NULL;
-}
-
-bool
-threads_start(pthread_t *thread, void *(*function)(void *), void *arg,
-    struct err *e)
-{
-	pthread_attr_t attr;
-	int sys;
-
-	sys = pthread_attr_init(&attr);
-	if (sys == 0) {
-		(void)pthread_attr_setstacksize(&attr, THREAD_STACK);
-		sys = pthread_create(thread, &attr, function, arg);
-		(void)pthread_attr_destroy(&attr);
-	}
-	if (sys != 0)
-		err_set(e, ERR_LOCAL, sys, "", "cannot start a thread");
-	return sys == 0;
 }
 
 static void
 join(struct worker *w)
 {
 	if (w->started && !w->joined)
-		(void)pthread_join(w->thread, NULL);
+		threads_join(&w->task);
 	w->joined = true;
 }
 
@@ -233,8 +226,8 @@ start_workers(struct run *r, struct worker *workers, struct err *e)
 		workers[i].leg = i;
 		if (leg == NULL || leg->state == LEG_ABSENT)
 			continue;
-		workers[i].started = threads_start(&workers[i].thread, work,
-		    &workers[i], e);
+		workers[i].started = threads_start(&workers[i].task, work,
+		    &workers[i], true, e);
 		if (!workers[i].started)
 			return false;
 	}
@@ -263,17 +256,26 @@ run_judged(struct run *r, struct err *e)
 	return result;
 }
 
+/*
+ * A single leg in the thread of the run, which asks the judge, if there is one,
+ * before each step: half of the thread changes of a client that only talks.
+ */
 static enum sk_result
-run_single(struct run *r, struct err *e)
+run_solo(struct run *r, struct err *e)
 {
 	struct leg *leg = r->stage->legs[0];
 	enum sk_result result;
 	int64_t wake_ns;
 
-	if (!run_leg_stopped(leg, go(r, 0, e), e))
-		return SK_INTERRUPTED;
-	(void)run_goes_on(r->stage, &wake_ns, &result, e);
-	return result;
+	for (;;) {
+		/* Whatever it was woken for, it looks at now. */
+		if (r->stage->nudged != NULL)
+			latch_reset(&r->threads->wake[0]);
+		if (!run_goes_on(r->stage, &wake_ns, &result, e))
+			return result;
+		if (!run_leg_stopped(leg, step(r, 0, e), e))
+			return SK_INTERRUPTED;
+	}
 }
 
 enum sk_result
@@ -282,15 +284,17 @@ threads_run(struct run *r, struct err *e)
 	enum sk_result result;
 	struct sock *nudged;
 	struct stage *s;
+	bool solo;
 
 	do {
 		s = r->stage;
 		nudged = s->nudged;
+		solo = s->judge == NULL || nudged != NULL;
+		atomic_store(&r->threads->solo, solo);
 		run_set_abort(s, &r->threads->abort);
 		if (nudged != NULL)
 			sock_set_nudge(nudged, &r->threads->wake[0]);
-		result = s->judge != NULL ? run_judged(r, e) :
-		    run_single(r, e);
+		result = solo ? run_solo(r, e) : run_judged(r, e);
 		if (nudged != NULL)
 			sock_set_nudge(nudged, NULL);
 		run_set_abort(s, NULL);
@@ -308,8 +312,10 @@ run_threads_alone(struct run *r, struct err *e)
 		(void)run_next(r, &result, e);
 		return result;
 	}
+	threads_enter();
 	r->stage->run = r;
 	result = threads_run(r, e);
-	threads_part_free(threads_part_detach(r));
+	threads_part_release(threads_part_detach(r));
+	threads_leave();
 	return result;
 }

@@ -12,19 +12,50 @@ struct run_threads_part {
 	atomic_bool ended;		/* ...and of the run */
 	struct latch news;		/* for the judge */
 	struct latch wake[STAGE_LEGS];	/* for a leg that waits for nobody */
+	bool single;			/* as run.single */
+	atomic_bool solo;		/* the stage is the run's thread alone */
+	struct run_threads_part *next;	/* of those that are kept */
 };
 
 /*
  * Make what wakes the threads of r. False with *e filled. And take it from r,
- * so that nobody wakes it any more; it is to be freed then.
+ * so that nobody wakes it any more; it is to be released then.
  */
 bool threads_part_open(struct run *r, struct err *e);
 struct run_threads_part *threads_part_detach(struct run *r);
+void threads_part_release(struct run_threads_part *p);
 void threads_part_free(struct run_threads_part *p);
 
-/* Start a thread with a small stack; false with *e filled. */
-bool threads_start(pthread_t *thread, void *(*function)(void *), void *arg,
-    struct err *e);
+/* A function in a thread, which may have done other things before. */
+struct threads_task {
+	void (*function)(void *);
+	void *arg;
+	bool awaited;
+	bool over;
+	pthread_cond_t changed;
+};
+
+/*
+ * Whoever starts threads enters before, and leaves after: the last to leave ends
+ * those that are kept. run_threads_pool.c.
+ */
+void threads_enter(void);
+void threads_leave(void);
+
+/*
+ * Start one with a small stack; false with *e filled. And await its end, as has
+ * to be done if it is awaited; one that is not may free its task itself.
+ */
+bool threads_start(struct threads_task *task, void (*function)(void *),
+    void *arg, bool awaited, struct err *e);
+void threads_join(struct threads_task *task);
+
+/*
+ * A part that was kept, or NULL: there is none. Keep one, with all latches
+ * unset; false: there are enough.
+ */
+struct run_threads_part *threads_part_kept(bool single);
+bool threads_part_keep(struct run_threads_part *p);
 
 /* All stages of r, which has its part, in the calling thread. */
 enum sk_result threads_run(struct run *r, struct err *e);

@@ -10,8 +10,9 @@
 struct job {
 	struct runner_of_threads *runner;
 	struct run *run;
-	pthread_t thread;
-	bool done;
+	struct threads_task task;
+	bool done;		/* to be finished by runner_wait */
+	bool leaves;		/* finishes itself: the run may be freed */
 	enum sk_result result;
 	struct err err;
 	struct job *previous, *next;
@@ -20,6 +21,7 @@ struct job {
 struct runner_of_threads {
 	struct runner runner;
 	pthread_mutex_t lock;	/* of the jobs */
+	pthread_cond_t empty;	/* no jobs are left, at the end */
 	struct job *jobs;
 	bool closing;		/* no further ones */
 	struct latch news;	/* a job is done, or it is to stop */
@@ -42,20 +44,9 @@ threads_new(struct err *e)
 		return NULL;
 	}
 	(void)pthread_mutex_init(&t->lock, NULL);
+	(void)pthread_cond_init(&t->empty, NULL);
+	threads_enter();
 	return &t->runner;
-}
-
-static void *
-do_job(void *arg)
-{
-	struct job *j = arg;
-
-	j->result = threads_run(j->run, &j->err);
-	(void)pthread_mutex_lock(&j->runner->lock);
-	j->done = true;
-	(void)pthread_mutex_unlock(&j->runner->lock);
-	latch_set(&j->runner->news);
-	return NULL;
 }
 
 static void
@@ -67,6 +58,55 @@ unlink_job(struct job *j)
 		j->runner->jobs = j->next;
 	if (j->next != NULL)
 		j->next->previous = j->previous;
+}
+
+static void
+run_over(struct job *j)
+{
+	struct run *run = j->run;
+	struct run_threads_part *part;
+
+	part = threads_part_detach(run);
+	if (run->over != NULL)
+		run->over(run, j->result, &j->err);
+	threads_part_release(part);
+	err_clear(&j->err);
+}
+
+/* Nobody need wake up for it but at the end of all. */
+static void
+leave(struct job *j)
+{
+	struct runner_of_threads *t = j->runner;
+
+	(void)pthread_mutex_lock(&t->lock);
+	j->leaves = true;
+	(void)pthread_mutex_unlock(&t->lock);
+	run_over(j);
+	(void)pthread_mutex_lock(&t->lock);
+	unlink_job(j);
+	if (t->jobs == NULL) {
+		latch_set(&t->news);
+		(void)pthread_cond_signal(&t->empty);
+	}
+	(void)pthread_mutex_unlock(&t->lock);
+	free(j);
+}
+
+static void
+do_job(void *arg)
+{
+	struct job *j = arg;
+
+	j->result = threads_run(j->run, &j->err);
+	if (j->run->over_anywhere) {
+		leave(j);
+		return;
+	}
+	(void)pthread_mutex_lock(&j->runner->lock);
+	j->done = true;
+	(void)pthread_mutex_unlock(&j->runner->lock);
+	latch_set(&j->runner->news);
 }
 
 static bool
@@ -97,12 +137,13 @@ threads_add(struct runner *r, struct run *run, struct err *e)
 		e->quiet = true;
 		started = false;
 	} else
-		started = threads_start(&j->thread, do_job, j, e);
+		started = threads_start(&j->task, do_job, j,
+		    !run->over_anywhere, e);
 	if (!started)
 		unlink_job(j);
 	(void)pthread_mutex_unlock(&t->lock);
 	if (!started) {
-		threads_part_free(threads_part_detach(run));
+		threads_part_release(threads_part_detach(run));
 		free(j);
 	}
 	return started;
@@ -127,15 +168,8 @@ take_done(struct runner_of_threads *t, bool *left)
 static void
 finish_job(struct job *j)
 {
-	struct run *run = j->run;
-	struct run_threads_part *part;
-
-	(void)pthread_join(j->thread, NULL);
-	part = threads_part_detach(run);
-	if (run->over != NULL)
-		run->over(run, j->result, &j->err);
-	threads_part_free(part);
-	err_clear(&j->err);
+	threads_join(&j->task);
+	run_over(j);
 	free(j);
 }
 
@@ -170,6 +204,16 @@ threads_stop(struct runner *r)
 	latch_set(&t->news);
 }
 
+static struct job *
+next_awaited(struct runner_of_threads *t)
+{
+	struct job *j;
+
+	for (j = t->jobs; j != NULL && !j->task.awaited; j = j->next)
+		continue;
+	return j;
+}
+
 static void
 threads_free(struct runner *r)
 {
@@ -179,19 +223,25 @@ threads_free(struct runner *r)
 	(void)pthread_mutex_lock(&t->lock);
 	t->closing = true;
 	for (j = t->jobs; j != NULL; j = j->next) {
+		if (j->leaves)
+			continue;
 		atomic_store(&j->run->threads->ended, true);
 		latch_set(&j->run->threads->abort);
 	}
-	while ((j = t->jobs) != NULL) {
+	while ((j = next_awaited(t)) != NULL) {
 		unlink_job(j);
 		(void)pthread_mutex_unlock(&t->lock);
 		finish_job(j);
 		(void)pthread_mutex_lock(&t->lock);
 	}
+	while (t->jobs != NULL)
+		(void)pthread_cond_wait(&t->empty, &t->lock);
 	(void)pthread_mutex_unlock(&t->lock);
+	(void)pthread_cond_destroy(&t->empty);
 	(void)pthread_mutex_destroy(&t->lock);
 	latch_close(&t->news);
 	free(t);
+	threads_leave();
 }
 
 const struct runner_type runner_threads = {

@@ -16,11 +16,14 @@ enum {
 	RUN_FDS = 4,		/* latches of a run in blocking mode */
 };
 
-/* The accepting leg may wait for somebody to leave, or to be established. */
+/*
+ * The accepting leg may wait for somebody to leave, or to be established. With
+ * the lock held; to wake it each time would cost as much as accepting does.
+ */
 static void
 wake_accepting(struct server *s)
 {
-	if (s->accepting)
+	if (s->accepting && s->held)
 		stage_wake(&s->stage, 0);
 }
 
@@ -303,7 +306,7 @@ capacity(const struct service *service, enum sk_mode mode)
 	if (mode == SK_BLOCKING)
 		cost += RUN_FDS + service->brief_fds;
 	else
-		used += service->brief_fds;
+		used += service->brief_fds + service->common_fds;
 	return limit.rlim_cur > used + cost ?
 	    (limit.rlim_cur - used) / cost : 1;
 }
@@ -330,6 +333,8 @@ serve(const struct serve_config *config, struct sock **listener,
 	if (s.runner != NULL)
 		r = run_server(&s, begun, e);
 	runner_free(s.runner);
+	if (service->close != NULL)
+		service->close();
 	sock_abort(&s.pending);
 	if (s.failed && r != SK_INTERRUPTED) {
 		err_move(e, &s.reason);

@@ -39,6 +39,7 @@ struct service {
 	/* Descriptors that one costs besides its connection... */
 	unsigned fds;
 	unsigned brief_fds;	/* ...and while it begins */
+	unsigned common_fds;	/* of all together in non-blocking mode */
 	/*
 	 * peer is established and let in. The first stage, or NULL with *e; end
 	 * is called in either case.
@@ -61,6 +62,8 @@ struct service {
 	 * to say, be ended in order? NULL: no.
 	 */
 	bool (*yield)(struct client *);
+	/* The server is over, and all its clients. NULL: nothing to do. */
+	void (*close)(void);
 };
 
 struct serve_config {

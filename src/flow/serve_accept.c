@@ -65,6 +65,7 @@ take_client(struct server *s, struct sock **peer, struct err *e)
 	}
 	c->server = s;
 	c->run.over = serve_client_over;
+	c->run.over_anywhere = true;
 	link_client(s, c);
 	if (runner_add(s->runner, &c->run, e)) {
 		*peer = NULL;
@@ -120,6 +121,7 @@ room_for_more(struct server *s)
 	if (config->count > 0 && s->taken >= config->count)
 		room = s->established >= config->count ? ROOM_NEVER :
 		    ROOM_LATER;
+	s->held = room != ROOM;
 	(void)pthread_mutex_unlock(&s->lock);
 	return room;
 }
@@ -173,6 +175,9 @@ static enum sk_result
 wait_exhausted(struct server *s, struct err *e)
 {
 	tell_exhausted(s, e);
+	(void)pthread_mutex_lock(&s->lock);
+	s->held = true;
+	(void)pthread_mutex_unlock(&s->lock);
 	s->exhausted_until_ns = clock_now_ns() + LOOK_MS * CLOCK_MS;
 	make_room(s);
 	return sock_is_datagram(*s->listener) ? SK_OK :
@@ -250,8 +255,9 @@ accept_one(struct server *s, struct err *e)
 	s->leg.waits = *s->listener;
 	s->leg.side = SK_IN;
 	r = takes_pending(s) ? SK_OK : next_client(s, e);
+	/* Whatever it was woken for, the next turn looks at. */
 	if (r == SK_TIMEOUT && clock_now_ns() < s->config->deadline_ns)
-		return SK_OK;
+		return r;
 	/* The run is over: the server sees that as well, and tells it. */
 	if (r == SK_TIMEOUT)
 		return leg_sleep(&s->leg, CLOCK_NEVER);
@@ -277,7 +283,7 @@ serve_step_accept(struct leg *leg, struct err *e)
 	for (i = 0; i < ACCEPT_TURN; i++) {
 		r = accept_one(s, e);
 		if (r != SK_OK)
-			return r;
+			return r == SK_TIMEOUT ? SK_OK : r;
 	}
 	return SK_OK;
 }

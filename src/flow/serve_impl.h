@@ -25,6 +25,7 @@ struct server {
 	uint64_t taken, established;	/* of --count */
 	int64_t last_ns;		/* when the last one came or went */
 	bool accepting;
+	bool held;			/* ...once there is room, no sooner */
 	bool done;			/* finish was called */
 	bool failed;
 	struct err reason;

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,8 +26,21 @@ struct child {
 	pthread_mutex_t lock;
 	pid_t pid;		/* and process group; 0: none */
 	bool ended;		/* and reaped: pid may be anybody's */
+	bool asked;		/* whether it has ended */
 	int status;
 	struct child *next;	/* in the list of the abandoned */
+
+	/* What it is to be, until it is. */
+	struct child_plan plan;
+	struct child_env *env;
+	char *path;
+	struct sock *conn;
+	bool aside;		/* what is waited for is the order's latch */
+	struct child_order order;
+	int sys;		/* what has become of it... */
+	bool forked;		/* ...after there was a process */
+	int signal;		/* to be sent once it runs */
+	char *by_shell[4];
 };
 
 /*
@@ -64,6 +78,8 @@ static void
 child_free(struct child *c)
 {
 	(void)pthread_mutex_destroy(&c->lock);
+	free(c->env);
+	free(c->path);
 	free(c);
 }
 
@@ -84,17 +100,48 @@ reap_abandoned(void)
 	(void)pthread_mutex_unlock(&abandoned_lock);
 }
 
+/* The latch is not ours to close. */
+static void
+end_order(struct sock *s)
+{
+	struct child *c = s->priv;
+
+	if (!c->aside)
+		return;
+	child_order_end(&c->order);
+	c->aside = false;
+	s->fd = -1;
+}
+
+static void
+begin_watch(struct sock *s)
+{
+	const struct child *c = s->priv;
+
+	s->fd = child_watch(c->pid);
+	s->generation = sock_next_generation();
+}
+
 static enum sk_result
 child_try_recv(struct sock *s, void *buf, size_t len, size_t *got,
     struct err *e)
 {
 	struct child *c = s->priv;
-	bool ended;
+	bool ended, first;
 
 	(void)buf;
 	(void)len;
 	(void)got;
 	(void)e;
+	if (c->aside) {
+		end_order(s);
+		begin_watch(s);
+	}
+	/* It has just begun, and will tell when there is something to see. */
+	first = !c->asked;
+	c->asked = true;
+	if (first && s->fd != -1)
+		return SK_WANT_READ;
 	(void)pthread_mutex_lock(&c->lock);
 	ended = reap(c);
 	(void)pthread_mutex_unlock(&c->lock);
@@ -111,6 +158,8 @@ child_release(struct sock *s)
 {
 	struct child *c = s->priv;
 
+	if (c != NULL)
+		end_order(s);
 	if (c != NULL && !reap(c)) {
 		(void)pthread_mutex_lock(&abandoned_lock);
 		c->next = abandoned;
@@ -121,7 +170,10 @@ child_release(struct sock *s)
 	reap_abandoned();
 }
 
+static enum sk_result child_try_connect(struct sock *, struct err *);
+
 static const struct transport transport_child = {
+	.try_connect = child_try_connect,
 	.try_recv = child_try_recv,
 	.release = child_release,
 };
@@ -140,7 +192,9 @@ child_signal(const struct sock *child, int sig)
 	struct child *c = child->priv;
 
 	(void)pthread_mutex_lock(&c->lock);
-	if (!c->ended)
+	if (c->pid == 0)
+		c->signal = sig;
+	else if (!c->ended)
 		(void)kill(-c->pid, sig);
 	(void)pthread_mutex_unlock(&c->lock);
 }
@@ -221,35 +275,25 @@ exec_error(const char *name, int sys, struct err *e)
 	    "");
 }
 
-static bool
-spawn(struct sock *s, const struct child_plan *plan, struct err *e)
+/* Start a process: 0 with *pid, or an errno value; *pid is 0 if none was. */
+static int
+launch(const struct child_plan *plan, pid_t *pid)
 {
-	struct child *c = s->priv;
 	sigset_t all, old;
 	int report, sys;
-	pid_t pid;
 
 	/* No handler of ours is to run in the new process. */
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
-	pid = child_fork(plan, become, &report);
-	if (pid == -1) {
-		err_set(e, ERR_LOCAL, errno, s->name, "cannot start a process");
-		(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-		return false;
-	}
-	sys = read_report(report);
-	if (sys == 0)
-		s->fd = child_watch(pid);
+	*pid = child_fork(plan, become, &report);
+	sys = *pid == -1 ? errno : read_report(report);
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (sys == 0) {
-		c->pid = pid;
-		return true;
-	}
-	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
-		continue;
-	exec_error(s->name, sys, e);
-	return false;
+	if (*pid == -1)
+		*pid = 0;
+	else if (sys != 0)
+		while (waitpid(*pid, NULL, 0) == -1 && errno == EINTR)
+			continue;
+	return sys;
 }
 
 /* The description of a connection, which its command shares with us. */
@@ -271,119 +315,141 @@ plan_limit(struct child_plan *plan, uint64_t max)
 		plan->files.rlim_cur = (rlim_t)max;
 }
 
+static void
+start(struct child *c)
+{
+	pid_t pid;
+	int sys;
+
+	sys = launch(&c->plan, &pid);
+	(void)pthread_mutex_lock(&c->lock);
+	c->sys = sys;
+	c->forked = pid != 0;
+	if (sys == 0) {
+		c->pid = pid;
+		if (c->signal != 0)
+			(void)kill(-pid, c->signal);
+	}
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
 /*
  * The connection lingers as usual only once the command runs: one that cannot
  * be started is an unfinished connection, and is reset.
  */
-static bool
-start(struct sock *s, struct child_plan *plan, struct sock *conn,
-    struct err *e)
+static enum sk_result
+started(struct sock *s, struct err *e)
 {
-	set_blocking(conn, true);
-	if (!spawn(s, plan, e)) {
-		set_blocking(conn, false);
-		return false;
+	struct child *c = s->priv;
+
+	free(c->env);
+	free(c->path);
+	c->env = NULL;
+	c->path = NULL;
+	if (c->sys == 0) {
+		if (sock_disarm(c->conn, e))
+			return SK_OK;
+		child_signal(s, SIGTERM);
+		return SK_ERROR;
 	}
-	if (sock_disarm(conn, e))
-		return true;
-	child_signal(s, SIGTERM);
-	return false;
+	set_blocking(c->conn, false);
+	if (c->forked)
+		exec_error(s->name, c->sys, e);
+	else
+		err_set(e, ERR_LOCAL, c->sys, s->name,
+		    "cannot start a process");
+	return SK_ERROR;
+}
+
+static enum sk_result
+child_try_connect(struct sock *s, struct err *e)
+{
+	struct child *c = s->priv;
+
+	return latch_is_set(&c->order.done) ? started(s, e) : SK_WANT_READ;
+}
+
+/* All that can be prepared. */
+static struct sock *
+prepare(const struct child_command *command, struct sock *conn,
+    const struct sock *ends, enum sk_mode mode, struct err *e)
+{
+	static char sh[] = "sh", dash_c[] = "-c";
+	static const struct sigaction dfl = { .sa_handler = SIG_DFL };
+	char path[PATH_MAX], *const *argv = command->argv;
+	struct child *c;
+	struct sock *s;
+	int sys;
+
+	reap_abandoned();
+	s = make(mode, argv != NULL ? argv[0] : command->shell, e);
+	if (s == NULL)
+		return NULL;
+	c = s->priv;
+	sys = child_find(argv != NULL ? argv[0] : "/bin/sh", path);
+	if (sys != 0)
+		exec_error(s->name, sys, e);
+	else if ((c->path = strdup(path)) == NULL)
+		err_no_memory(e);
+	else
+		c->env = child_environment(ends, e);
+	if (c->env == NULL) {
+		sock_abort(&s);
+		return NULL;
+	}
+	/* Ignored by our parent, it would lose us every status. */
+	(void)sigaction(SIGCHLD, &dfl, NULL);
+	c->by_shell[0] = sh;
+	c->by_shell[1] = dash_c;
+	c->by_shell[2] = (char *)command->shell;
+	c->conn = conn;
+	c->plan.path = c->path;
+	c->plan.argv = argv != NULL ? argv : c->by_shell;
+	c->plan.envp = c->env->v;
+	c->plan.conn = conn->fd;
+	plan_limit(&c->plan, command->files_max);
+	set_blocking(conn, true);
+	return s;
 }
 
 struct sock *
 child_start(const struct child_command *command, struct sock *conn,
     const struct sock *ends, enum sk_mode mode, struct err *e)
 {
-	static const struct sigaction dfl = { .sa_handler = SIG_DFL };
-	char sh[] = "sh", dash_c[] = "-c", path[PATH_MAX];
-	char *by_shell[] = { sh, dash_c, (char *)command->shell, NULL };
-	struct child_plan plan = { .path = path, .conn = conn->fd };
-	struct child_env *env = NULL;
-	struct sock *s;
-	bool ok = false;
-	int sys;
+	struct sock *s = prepare(command, conn, ends, mode, e);
 
-	reap_abandoned();
-	plan.argv = command->argv != NULL ? command->argv : by_shell;
-	s = make(mode, command->argv != NULL ? plan.argv[0] : command->shell,
-	    e);
 	if (s == NULL)
 		return NULL;
-	sys = child_find(command->argv != NULL ? plan.argv[0] : "/bin/sh",
-	    path);
-	if (sys != 0)
-		exec_error(s->name, sys, e);
+	start(s->priv);
+	if (started(s, e) == SK_OK)
+		begin_watch(s);
 	else
-		env = child_environment(ends, e);
-	if (env != NULL) {
-		/* Ignored by our parent, it would lose us every status. */
-		(void)sigaction(SIGCHLD, &dfl, NULL);
-		plan.envp = env->v;
-		plan_limit(&plan, command->files_max);
-		ok = start(s, &plan, conn, e);
-	}
-	free(env);
-	if (!ok)
 		sock_abort(&s);
 	return s;
 }
 
-/*
- * Our end of a pair. A command that has not read all of its input is seen as a
- * reset (unix(7)), after all that it has written: it has ended, no more.
- */
-static enum sk_result
-near_try_recv(struct sock *s, void *buf, size_t len, size_t *got,
-    struct err *e)
+static void
+start_aside(void *arg)
 {
-	enum sk_result r = transport_stream.try_recv(s, buf, len, got, e);
-
-	if (r != SK_ERROR || e->sys != ECONNRESET)
-		return r;
-	err_clear(e);
-	atomic_store(&s->ended, true);
-	return SK_EOF;
+	start(arg);
 }
 
-static enum sk_result
-near_try_send(struct sock *s, const void *buf, size_t len, size_t *put,
-    struct err *e)
+struct sock *
+child_start_aside(const struct child_command *command, struct sock *conn,
+    const struct sock *ends, struct err *e)
 {
-	return transport_stream.try_send(s, buf, len, put, e);
-}
+	struct sock *s = prepare(command, conn, ends, SK_NONBLOCKING, e);
+	struct child *c;
 
-static enum sk_result
-near_try_shutdown(struct sock *s, struct err *e)
-{
-	return transport_stream.try_shutdown(s, e);
-}
-
-static const struct transport transport_near = {
-	.try_recv = near_try_recv,
-	.try_send = near_try_send,
-	.try_shutdown = near_try_shutdown,
-};
-
-bool
-child_pair(enum sk_mode mode, const char *name, struct sock **near,
-    struct sock **far, struct err *e)
-{
-	int fds[2];
-
-	*near = *far = NULL;
-	if (!child_socketpair(fds)) {
-		err_set(e, ERR_LOCAL, errno, name, "cannot make a socket");
-		return false;
-	}
-	*near = sock_make(&transport_near, fds[0], mode, name, e);
-	*far = sock_make(&transport_stream, fds[1], mode, name, e);
-	if (*near == NULL || *far == NULL) {
-		sock_abort(near);
-		sock_abort(far);
-		return false;
-	}
-	sock_become(*near, &transport_near, fds[0]);
-	(*near)->opaque = true;
-	sock_become(*far, &transport_stream, fds[1]);
-	return true;
+	if (s == NULL)
+		return NULL;
+	c = s->priv;
+	c->order.work = start_aside;
+	c->order.arg = c;
+	c->aside = child_order(&c->order, e);
+	if (c->aside)
+		s->fd = c->order.done.fd;
+	else
+		sock_abort(&s);
+	return s;
 }

@@ -25,6 +25,22 @@ struct sock *child_start(const struct child_command *command,
     struct sock *conn, const struct sock *ends, enum sk_mode mode,
     struct err *e);
 
+/*
+ * The same, but the process is started by a thread of its own, while the caller
+ * goes on: sock_connect, in non-blocking mode, tells when it runs (SK_OK), or
+ * SK_ERROR with *e. Up to then command and conn stay as they are. After that
+ * nothing waits for what sock_connect has waited for: it is to be forgotten
+ * before the next call.
+ */
+struct sock *child_start_aside(const struct child_command *command,
+    struct sock *conn, const struct sock *ends, struct err *e);
+
+/* At most so many start at a time; each has two descriptors meanwhile. */
+enum { CHILD_HELPERS = 4 };
+
+/* End those threads, when no sock of them is left. */
+void child_helpers_end(void);
+
 /* Of one that has ended: its exit status, or 128 and the signal. */
 int child_status(const struct sock *child);
 

@@ -2,10 +2,12 @@
 #define HAUL_SOCK_CHILD_IMPL_H
 
 #include <limits.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include "base/latch.h"
 #include "sock/addr.h"
 #include "sock/sock.h"
 
@@ -42,6 +44,28 @@ struct child_env *child_environment(const struct sock *ends, struct err *e);
  * ENOENT if there is none.
  */
 int child_find(const char *name, char path[PATH_MAX]);
+
+/* In child_aside.c: something that is done by a thread of its own. */
+enum child_order_state {
+	CHILD_NONE,
+	CHILD_ORDERED,
+	CHILD_TAKEN,
+	CHILD_DONE,
+};
+
+struct child_order {
+	void (*work)(void *);
+	void *arg;
+	struct latch done;		/* set once it is; open meanwhile */
+	enum child_order_state state;	/* the helpers' */
+	struct child_order *next;
+};
+
+/* Have it done; state is CHILD_NONE. False with *e filled. */
+bool child_order(struct child_order *o, struct err *e);
+
+/* Take it back if it has not begun, and await its end otherwise. */
+void child_order_end(struct child_order *o);
 
 /*
  * The rest is different on each platform: child_linux.c, child_posix.c.

@@ -87,6 +87,39 @@ intr_sleep(int64_t deadline_ns)
 	return intr_poll(NULL, 0, deadline_ns) == 0;
 }
 
+static void
+do_nothing(int sig)
+{
+	(void)sig;
+}
+
+static void
+handle_kicks(void)
+{
+	struct sigaction act = { .sa_handler = do_nothing };
+
+	(void)sigaction(SIGURG, &act, NULL);
+}
+
+void
+intr_kick(pthread_t thread)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	(void)pthread_once(&once, handle_kicks);
+	(void)pthread_kill(thread, SIGURG);
+}
+
+void
+intr_take_kicks(void)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGURG);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 void
 intr_status_on(void)
 {

@@ -2,6 +2,7 @@
 #define HAUL_BASE_INTR_H
 
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -44,6 +45,14 @@ void intr_die(int sig);
  * after a stop and a continue.
  */
 int intr_poll(struct pollfd *fds, nfds_t count, int64_t deadline_ns);
+
+/*
+ * Let a call in which another thread sleeps return with EINTR. The thread may
+ * just have been about to sleep: so again and again, until it has seen why. It
+ * takes kicks (SIGURG, which does nothing otherwise) from intr_take_kicks on.
+ */
+void intr_kick(pthread_t thread);
+void intr_take_kicks(void);
 
 /* Sleep until the deadline; false when interrupted. */
 bool intr_sleep(int64_t deadline_ns);

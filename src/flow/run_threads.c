@@ -159,11 +159,22 @@ work(void *arg)
 }
 
 static void
-join(struct worker *w)
+join(struct worker *w, void (*await)(struct threads_task *))
 {
 	if (w->started && !w->joined)
-		threads_join(&w->task);
+		await(&w->task);
 	w->joined = true;
+}
+
+/* Whether who sleeps in calls of the stage's sockets is kicked out of them. */
+static void
+set_kicked(struct stage *s, bool kicked)
+{
+	int i;
+
+	for (i = 0; i < STAGE_SOCKS; i++)
+		if (s->socks[i] != NULL)
+			sock_set_kicked(s->socks[i], kicked);
 }
 
 /* Sleep until there is news, or something to tell, or wake_ns. */
@@ -192,7 +203,7 @@ look(struct run *r, struct worker *workers, int64_t wake_ns)
 		if (!workers[i].started || workers[i].joined ||
 		    !atomic_load(&workers[i].done))
 			continue;
-		join(&workers[i]);
+		join(&workers[i], threads_join);
 		if (!run_leg_stopped(r->stage->legs[i], workers[i].result,
 		    &workers[i].err))
 			return false;
@@ -243,13 +254,15 @@ run_judged(struct run *r, struct err *e)
 	enum sk_result result = SK_ERROR;
 	int i;
 
+	set_kicked(r->stage, true);
 	if (start_workers(r, workers, e))
 		result = supervise(r, workers, e);
 	latch_set(abort);
 	for (i = 0; i < STAGE_LEGS; i++) {
-		join(&workers[i]);
+		join(&workers[i], threads_kick_out);
 		err_clear(&workers[i].err);
 	}
+	set_kicked(r->stage, false);
 	latch_reset(abort);
 	if (atomic_load(&r->threads->ended))
 		latch_set(abort);

@@ -31,7 +31,8 @@ struct threads_task {
 	void (*function)(void *);
 	void *arg;
 	bool awaited;
-	bool over;
+	bool begun, over;
+	pthread_t thread;	/* since it has begun, until it is over */
 	pthread_cond_t changed;
 };
 
@@ -49,6 +50,9 @@ void threads_leave(void);
 bool threads_start(struct threads_task *task, void (*function)(void *),
     void *arg, bool awaited, struct err *e);
 void threads_join(struct threads_task *task);
+
+/* The same, with a kick each millisecond (base/intr.h). */
+void threads_kick_out(struct threads_task *task);
 
 /*
  * A part that was kept, or NULL: there is none. Keep one, with all latches

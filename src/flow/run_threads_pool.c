@@ -6,11 +6,17 @@
 #include "flow/run_threads_impl.h"
 
 #include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/intr.h"
 
 enum {
 	THREAD_STACK = 256 * 1024,
 	/* Of each, so many are kept: after a crowd, the others go. */
 	KEPT = 16,
+	/* Who is about to sleep does not notice: once more after so long. */
+	KICKS_MS = 1,
 };
 
 /*
@@ -55,6 +61,12 @@ perform(struct threads_task *task)
 {
 	bool awaited = task->awaited;
 
+	if (awaited) {
+		(void)pthread_mutex_lock(&pool.lock);
+		task->thread = pthread_self();
+		task->begun = true;
+		(void)pthread_mutex_unlock(&pool.lock);
+	}
 	task->function(task->arg);
 	if (!awaited)
 		return;
@@ -102,6 +114,7 @@ live(void *arg)
 	struct thread *t = arg;
 
 	t->id = pthread_self();
+	intr_take_kicks();
 	do
 		perform(t->task);
 	while (rest(t));
@@ -171,6 +184,17 @@ take_idle(void)
 	return t;
 }
 
+static void
+init_changed(struct threads_task *task)
+{
+	pthread_condattr_t attr;
+
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&task->changed, &attr);
+	(void)pthread_condattr_destroy(&attr);
+}
+
 bool
 threads_start(struct threads_task *task, void (*function)(void *), void *arg,
     bool awaited, struct err *e)
@@ -180,9 +204,9 @@ threads_start(struct threads_task *task, void (*function)(void *), void *arg,
 	task->function = function;
 	task->arg = arg;
 	task->awaited = awaited;
-	task->over = false;
+	task->begun = task->over = false;
 	if (awaited)
-		(void)pthread_cond_init(&task->changed, NULL);
+		init_changed(task);
 	(void)pthread_mutex_lock(&pool.lock);
 	be_busy(1);
 	t = take_idle();
@@ -207,6 +231,29 @@ threads_join(struct threads_task *task)
 	(void)pthread_mutex_lock(&pool.lock);
 	while (!task->over)
 		(void)pthread_cond_wait(&task->changed, &pool.lock);
+	(void)pthread_mutex_unlock(&pool.lock);
+	(void)pthread_cond_destroy(&task->changed);
+}
+
+/* With the lock, without which the thread cannot leave the task. */
+static void
+kick(struct threads_task *task)
+{
+	int64_t next = clock_now_ns() + KICKS_MS * CLOCK_MS;
+	struct timespec at = { .tv_sec = (time_t)(next / CLOCK_SEC),
+	    .tv_nsec = (long)(next % CLOCK_SEC) };
+
+	if (task->begun)
+		intr_kick(task->thread);
+	(void)pthread_cond_timedwait(&task->changed, &pool.lock, &at);
+}
+
+void
+threads_kick_out(struct threads_task *task)
+{
+	(void)pthread_mutex_lock(&pool.lock);
+	while (!task->over)
+		kick(task);
 	(void)pthread_mutex_unlock(&pool.lock);
 	(void)pthread_cond_destroy(&task->changed);
 }

@@ -52,6 +52,8 @@ struct transport {
 	    struct sk_addr *local);
 	/* At the end of fd: SK_OK if s goes on with another, or SK_EOF. */
 	enum sk_result (*try_next)(struct sock *, struct err *);
+	/* kicked has changed. */
+	void (*set_kicked)(struct sock *);
 	/* Free what priv holds; fd is closed by the caller. */
 	void (*release)(struct sock *);
 };
@@ -125,6 +127,7 @@ struct sock {
 	bool armed;		/* closing it would reset it */
 	bool shut;		/* our direction has ended... */
 	bool clean;		/* ...with everything acknowledged before */
+	bool kicked;		/* see sock_set_kicked */
 	const struct latch *abort;
 	struct latch *stop;
 	const struct latch *nudge;
@@ -153,6 +156,9 @@ void sock_pause(struct sock *s, enum sk_side side, int64_t wake_ns,
  */
 void sock_begin(struct sock *s, enum sk_side side);
 bool sock_again(struct sock *s, enum sk_side side, enum sk_result *r);
+
+/* Whether a thread that sleeps for a side needs to watch nothing but s. */
+bool sock_is_kicked(const struct sock *s, enum sk_side side);
 
 /*
  * Whether a side may go on by its pace, with up to *len bytes: what a stream

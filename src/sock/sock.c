@@ -49,7 +49,30 @@ watch(struct pollfd *fds, size_t *count, const struct latch *latch)
 		    .events = POLLIN };
 }
 
-/* POLLERR and POLLHUP mean "try": the call reports the real error. */
+/* Beside what is watched: whoever sets a latch or sends a signal wakes us. */
+static int
+wait_watching(struct sock *s, enum sk_side side, struct pollfd *fds,
+    size_t count)
+{
+	watch(fds, &count, s->abort);
+	if (side == SK_IN) {
+		watch(fds, &count, s->stop);
+		watch(fds, &count, s->nudge);
+	}
+	return intr_poll(fds, count, sock_wake_ns(s, side));
+}
+
+bool
+sock_is_kicked(const struct sock *s, enum sk_side side)
+{
+	return s->kicked && s->abort != NULL && (side == SK_OUT ||
+	    (s->nudge == NULL && !sock_is_terminal(s)));
+}
+
+/*
+ * POLLERR and POLLHUP mean "try": the call reports the real error. So does a
+ * kick, which may have been for the call before.
+ */
 enum sk_result
 sock_wait(struct sock *s, enum sk_side side, enum sk_result want)
 {
@@ -58,13 +81,16 @@ sock_wait(struct sock *s, enum sk_side side, enum sk_result want)
 	int n;
 
 	count = sock_pollfds(s, side, want, fds);
-	watch(fds, &count, s->abort);
-	if (side == SK_IN) {
-		watch(fds, &count, s->stop);
-		watch(fds, &count, s->nudge);
-	}
-	n = intr_poll(fds, count, sock_wake_ns(s, side));
-	if (n < 0 || (s->abort != NULL && latch_is_set(s->abort)))
+	if (!sock_is_kicked(s, side)) {
+		n = wait_watching(s, side, fds, count);
+		if (n < 0)
+			return SK_INTERRUPTED;
+	} else if (latch_is_set(s->abort))
+		return SK_INTERRUPTED;
+	else
+		n = poll(fds, (nfds_t)count,
+		    clock_poll_ms(sock_wake_ns(s, side)));
+	if (s->abort != NULL && latch_is_set(s->abort))
 		return SK_INTERRUPTED;
 	if (side == SK_IN && s->nudge != NULL && latch_is_set(s->nudge))
 		return SK_TIMEOUT;
@@ -360,6 +386,14 @@ void
 sock_set_abort(struct sock *s, const struct latch *latch)
 {
 	s->abort = latch;
+}
+
+void
+sock_set_kicked(struct sock *s, bool kicked)
+{
+	s->kicked = kicked;
+	if (s->tr->set_kicked != NULL)
+		s->tr->set_kicked(s);
 }
 
 void

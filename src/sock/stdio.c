@@ -176,6 +176,24 @@ stdio_try_next(struct sock *s, struct err *e)
 	return open_file(s, path, e);
 }
 
+/*
+ * A pipe that is read by a thread of its own: it sleeps in read(2). It is our
+ * own description, and everything else that reads it is told not to block.
+ */
+static void
+stdio_set_kicked(struct sock *s)
+{
+	struct stdio *f = s->priv;
+	int flags;
+
+	if (f->access != ACCESS_OURS || s->kind != KIND_PIPE ||
+	    f->inherited != STDIN_FILENO)
+		return;
+	flags = fcntl(s->fd, F_GETFL);
+	(void)fcntl(s->fd, F_SETFL, s->kicked ? flags & ~O_NONBLOCK :
+	    flags | O_NONBLOCK);
+}
+
 static enum sk_result
 stdio_try_recv(struct sock *s, void *buf, size_t len, size_t *got,
     struct err *e)
@@ -202,6 +220,8 @@ stdio_try_recv(struct sock *s, void *buf, size_t len, size_t *got,
 			if (r != SK_OK)
 				return r;
 		} else if (errno == EAGAIN || errno == EWOULDBLOCK)
+			return SK_WANT_READ;
+		else if (errno == EINTR && s->kicked)
 			return SK_WANT_READ;
 		else if (errno != EINTR)
 			return local_error(s, errno, e);
@@ -288,6 +308,7 @@ static const struct transport transport_stdio = {
 	.try_send = stdio_try_send,
 	.try_shutdown = stdio_try_shutdown,
 	.try_next = stdio_try_next,
+	.set_kicked = stdio_set_kicked,
 	.release = stdio_release,
 };
 

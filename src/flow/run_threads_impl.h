@@ -61,6 +61,9 @@ void threads_kick_out(struct threads_task *task);
 struct run_threads_part *threads_part_kept(bool single);
 bool threads_part_keep(struct run_threads_part *p);
 
+/* Free those that are kept: a server that has nothing to do keeps none. */
+void threads_parts_drop(void);
+
 /* All stages of r, which has its part, in the calling thread. */
 enum sk_result threads_run(struct run *r, struct err *e);
 

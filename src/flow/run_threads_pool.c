@@ -291,6 +291,22 @@ threads_part_keep(struct run_threads_part *p)
 }
 
 void
+threads_parts_drop(void)
+{
+	struct run_threads_part *parts, *p;
+
+	(void)pthread_mutex_lock(&pool.lock);
+	parts = pool.parts;
+	pool.parts = NULL;
+	pool.parts_count = 0;
+	(void)pthread_mutex_unlock(&pool.lock);
+	while ((p = parts) != NULL) {
+		parts = p->next;
+		threads_part_free(p);
+	}
+}
+
+void
 threads_enter(void)
 {
 	(void)pthread_mutex_lock(&pool.lock);
@@ -324,7 +340,6 @@ end_threads(void)
 void
 threads_leave(void)
 {
-	struct run_threads_part *parts, *p;
 	struct thread *spare, *t;
 
 	(void)pthread_mutex_lock(&pool.lock);
@@ -333,16 +348,10 @@ threads_leave(void)
 		return;
 	}
 	end_threads();
-	parts = pool.parts;
-	pool.parts = NULL;
-	pool.parts_count = 0;
 	spare = pool.spare;
 	pool.spare = NULL;
 	(void)pthread_mutex_unlock(&pool.lock);
-	while ((p = parts) != NULL) {
-		parts = p->next;
-		threads_part_free(p);
-	}
+	threads_parts_drop();
 	while ((t = spare) != NULL) {
 		spare = t->next;
 		(void)pthread_cond_destroy(&t->wake);

@@ -23,6 +23,7 @@ struct runner_of_threads {
 	pthread_mutex_t lock;	/* of the jobs */
 	pthread_cond_t empty;	/* no jobs are left, at the end */
 	struct job *jobs;
+	int leaving;		/* those of them that finish themselves */
 	bool closing;		/* no further ones */
 	struct latch news;	/* a job is done, or it is to stop */
 	atomic_bool stopped;
@@ -85,6 +86,8 @@ leave(struct job *j)
 	run_over(j);
 	(void)pthread_mutex_lock(&t->lock);
 	unlink_job(j);
+	if (--t->leaving == 0)
+		threads_parts_drop();
 	if (t->jobs == NULL) {
 		latch_set(&t->news);
 		(void)pthread_cond_signal(&t->empty);
@@ -141,6 +144,8 @@ threads_add(struct runner *r, struct run *run, struct err *e)
 		    !run->over_anywhere, e);
 	if (!started)
 		unlink_job(j);
+	else if (run->over_anywhere)
+		t->leaving++;
 	(void)pthread_mutex_unlock(&t->lock);
 	if (!started) {
 		threads_part_release(threads_part_detach(run));

@@ -171,6 +171,16 @@ count_out(struct server *s, bool established)
 	(void)pthread_mutex_unlock(&s->lock);
 }
 
+/* With the lock held. Whoever sees the signal first tells a client, once. */
+static void
+signal_client(struct client *c, int sig)
+{
+	if (c->service->signal == NULL || c->signalled || sig == 0)
+		return;
+	c->signalled = true;
+	c->service->signal(c, sig);
+}
+
 void
 serve_client_over(struct run *run, enum sk_result r, struct err *e)
 {
@@ -180,6 +190,8 @@ serve_client_over(struct run *run, enum sk_result r, struct err *e)
 
 	(void)pthread_mutex_lock(&s->lock);
 	unlink_client(s, c);
+	if (r == SK_INTERRUPTED)
+		signal_client(c, intr_signal());
 	if (r != SK_INTERRUPTED && s->config->closed != NULL)
 		s->config->closed(s->config->context, c, e);
 	(void)pthread_mutex_unlock(&s->lock);
@@ -253,11 +265,9 @@ signal_all(struct server *s, int sig)
 {
 	struct client *c;
 
-	if (s->service->signal == NULL)
-		return;
 	(void)pthread_mutex_lock(&s->lock);
 	for (c = s->clients; c != NULL; c = c->next)
-		s->service->signal(c, sig);
+		signal_client(c, sig);
 	(void)pthread_mutex_unlock(&s->lock);
 }
 

@@ -31,6 +31,7 @@ struct client {
 	struct client *previous, *next;
 	bool established;		/* it is let in */
 	uint64_t dropped;		/* datagrams that it was too slow for */
+	bool signalled;			/* its service knows the signal */
 	atomic_bool begun;		/* the service has begun with it */
 };
 

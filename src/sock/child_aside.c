@@ -25,6 +25,7 @@ static struct {
 	pthread_t helpers[HELPERS];
 	int count, idle;
 	bool ends;
+	int orders;		/* that have latches */
 	struct latch kept[KEPT];
 	int kept_count;
 } aside = { .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -113,6 +114,7 @@ child_order(struct child_order *o, struct err *e)
 		o->next = NULL;
 		*aside.last = o;
 		aside.last = &o->next;
+		aside.orders++;
 		(void)pthread_cond_signal(&aside.more);
 	}
 	(void)pthread_mutex_unlock(&aside.lock);
@@ -133,28 +135,32 @@ cancel(struct child_order *o)
 	o->state = CHILD_NONE;
 }
 
+/* With the lock held. A server that has nothing to do keeps nothing. */
+static void
+keep_latch(struct latch *l)
+{
+	if (aside.orders > 0 && aside.kept_count < KEPT) {
+		latch_reset(l);
+		aside.kept[aside.kept_count++] = *l;
+		return;
+	}
+	latch_close(l);
+	while (aside.orders == 0 && aside.kept_count > 0)
+		latch_close(&aside.kept[--aside.kept_count]);
+}
+
 void
 child_order_end(struct child_order *o)
 {
-	bool kept;
-
 	(void)pthread_mutex_lock(&aside.lock);
-	if (o->state == CHILD_NONE) {
-		(void)pthread_mutex_unlock(&aside.lock);
-		return;
-	}
 	if (o->state == CHILD_ORDERED)
 		cancel(o);
 	while (o->state == CHILD_TAKEN)
 		(void)pthread_cond_wait(&aside.done, &aside.lock);
 	o->state = CHILD_NONE;
-	latch_reset(&o->done);
-	kept = aside.count > 0 && aside.kept_count < KEPT;
-	if (kept)
-		aside.kept[aside.kept_count++] = o->done;
+	aside.orders--;
+	keep_latch(&o->done);
 	(void)pthread_mutex_unlock(&aside.lock);
-	if (!kept)
-		latch_close(&o->done);
 }
 
 void
@@ -168,8 +174,6 @@ child_helpers_end(void)
 	(void)pthread_mutex_unlock(&aside.lock);
 	for (i = 0; i < aside.count; i++)
 		(void)pthread_join(aside.helpers[i], NULL);
-	while (aside.kept_count > 0)
-		latch_close(&aside.kept[--aside.kept_count]);
 	aside.count = 0;
 	aside.ends = false;
 }

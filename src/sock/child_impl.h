@@ -64,7 +64,7 @@ struct child_order {
 /* Have it done; state is CHILD_NONE. False with *e filled. */
 bool child_order(struct child_order *o, struct err *e);
 
-/* Take it back if it has not begun, and await its end otherwise. */
+/* Take back what was ordered, or if it has begun, await its end. */
 void child_order_end(struct child_order *o);
 
 /*

@@ -251,6 +251,7 @@ probe_ports(struct probe *p, struct err *e)
 	if (p->count > 1 || !prober_try_once(p->probers, p, &r, e))
 		r = run_probers(p, e);
 	probe_free_runner(p);
+	prober_leave(p->probers);
 	free(p->probers);
 	p->probers = NULL;
 	return r;

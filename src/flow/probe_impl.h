@@ -138,6 +138,9 @@ struct prober {
 bool prober_try_once(struct prober *pr, struct probe *p, enum sk_result *r,
     struct err *e);
 
+/* Let go of the port that is tried; of none, too. */
+void prober_leave(struct prober *pr);
+
 /* Try ports until there are no more in this round. As runner_add. */
 bool prober_start(struct prober *pr, struct probe *p, struct err *e);
 

@@ -282,9 +282,9 @@ open_sock(const struct prober *pr, struct err *e)
 	return sock_new(&a, &config, e);
 }
 
-/* Let go of a port; of an open one in order, as nothing is missing. */
-static void
-leave(struct prober *pr)
+/* An open one is left in order, as nothing is missing. */
+void
+prober_leave(struct prober *pr)
 {
 	struct err ignored = { .code = ERR_NONE };
 
@@ -325,7 +325,7 @@ next(struct run *r, enum sk_result *result, struct err *e)
 {
 	struct prober *pr = r->owner;
 
-	leave(pr);
+	prober_leave(pr);
 	return *result == SK_OK && open_next(pr, result, e) ? &pr->stage :
 	    NULL;
 }
@@ -344,7 +344,7 @@ prober_try_once(struct prober *pr, struct probe *p, enum sk_result *r,
 		sock_set_mode(pr->sock, p->config->mode);
 		return false;
 	}
-	leave(pr);
+	prober_leave(pr);
 	if (*r == SK_EOF)
 		*r = SK_OK;
 	return true;
@@ -381,10 +381,8 @@ prober_start(struct prober *pr, struct probe *p, struct err *e)
 	    .single = true, .next = next,
 	    .mode = (unsigned char)p->config->mode,
 	    .over = over };
-	if (!runner_add(p->runner, &pr->run, e)) {
-		leave(pr);
+	if (!runner_add(p->runner, &pr->run, e))
 		return false;
-	}
 	p->started++;
 	p->left++;
 	return true;

@@ -125,6 +125,7 @@ world='
 @test "a port that answers at once needs no more than its socket" {
 	in_space "$world"'
 		open 4001
+		silent 4003
 		# Three, one for signals, the lines, the socket, the services.
 		ulimit -n 7
 		probe 127.0.0.1 4001
@@ -133,6 +134,15 @@ world='
 		probe 127.0.0.1 4002
 		is 4
 		says err "haul connect: 127.0.0.1 port 4002: connection refused"
+		# One that has to be waited for may need more.
+		probe --connect-timeout 100ms 127.0.0.1 4003
+		one_line err
+		if [[ $HAUL_MODE == --nonblocking ]]; then
+			is 6
+		else
+			is 1
+			has err "too many open files\$"
+		fi
 	'
 }
 

@@ -1,7 +1,7 @@
 /*
  * Linux: /etc/services without the name service switch, where nsswitch.conf(5)
  * names nothing but this file. The switch looks for its modules in up to forty
- * places: 110 of the 200 system calls of a probe, and a third of its time.
+ * places: 110 of the 200 system calls of a probe, and a fifth of its time.
  */
 #include "sock/services_impl.h"
 

@@ -1,9 +1,7 @@
 /* haul connect --probe: which ports are open. */
 #include "cli/probe.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "flow/probe.h"
+#include "sock/services.h"
 
 enum {
 	STREAM_TRY_SEC = 5,	/* if there is no --connect-timeout */
@@ -28,7 +27,7 @@ struct probing {
 	struct probe_target *targets;
 	size_t count;
 	char *expect;
-	char **services;	/* by port; NULL: not read yet */
+	struct services *services;	/* NULL: not read yet */
 };
 
 static int
@@ -74,35 +73,16 @@ probe_unescape(const char *text, char *out, size_t *len)
 	return p != NULL && n > 0;
 }
 
-/* The names of all ports, read once. Where there is no memory, none. */
-static void
-read_services(struct probing *p)
-{
-	const char *proto = p->session->config.datagram ? "udp" : "tcp";
-	const struct servent *entry;
-	uint16_t port;
-
-	p->services = calloc(PORTS_MAX + 1, sizeof(*p->services));
-	if (p->services == NULL)
-		return;
-	setservent(0);
-	while ((entry = getservent()) != NULL) {
-		port = ntohs((uint16_t)entry->s_port);
-		if (strcmp(entry->s_proto, proto) == 0 &&
-		    p->services[port] == NULL)
-			p->services[port] = strdup(entry->s_name);
-	}
-	endservent();
-}
-
+/* Read when the first name is to be shown: it takes as long as a connection. */
 static const char *
 service_name(struct probing *p, unsigned port)
 {
 	if (p->session->config.numeric)
 		return NULL;
 	if (p->services == NULL)
-		read_services(p);
-	return p->services != NULL ? p->services[port] : NULL;
+		p->services = services_read(p->session->config.datagram,
+		    p->count == 1 ? &p->targets[0].ports : NULL);
+	return services_name(p->services, port);
 }
 
 /* What is open or as wanted is shown; with -v, everything that was tried. */
@@ -163,12 +143,12 @@ put_line(void *context, const struct probe_result *r, char *buf, size_t size)
 	if (!is_shown(p, r->state))
 		return 0;
 	put_subject(r, subject, sizeof(subject));
-	if (r->target->addr.kind == ADDR_INET)
-		service = service_name(p, r->port);
 	if (p->to_command) {
 		log_verbose("%s %s", subject, states[r->state]);
 		return 0;
 	}
+	if (r->target->addr.kind == ADDR_INET)
+		service = service_name(p, r->port);
 	n = snprintf(buf, size, "%s %s%s%s\n", subject, states[r->state],
 	    service != NULL ? " " : "", service != NULL ? service : "");
 	return n > 0 && (size_t)n < size ? (size_t)n : 0;
@@ -346,13 +326,10 @@ probe_command(struct session *s, const struct probe_options *o,
 	struct probing p = { .session = s, .until_closed = o->until_closed,
 	    .to_command = command != NULL };
 	enum sk_result r = SK_ERROR;
-	size_t i;
 
 	if (check_options(s, o, e) && add_targets(&p, o, operands, e))
 		r = run(&p, o, e);
-	for (i = 0; p.services != NULL && i <= PORTS_MAX; i++)
-		free(p.services[i]);
-	free(p.services);
+	services_free(p.services);
 	free(p.targets);
 	free(p.expect);
 	if (r == SK_OK && command != NULL)

@@ -57,6 +57,36 @@ probe_failed(struct probe *p, struct err *e)
 	runner_stop(p->runner);
 }
 
+static void
+raise_limit(struct probe *p)
+{
+	struct rlimit raised;
+
+	if (p->raised || getrlimit(RLIMIT_NOFILE, &p->limit) != 0)
+		return;
+	raised = p->limit;
+	raised.rlim_cur = raised.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &raised);
+	p->raised = true;
+}
+
+bool
+probe_need_runner(struct probe *p, struct err *e)
+{
+	if (p->runner == NULL) {
+		raise_limit(p);
+		p->runner = runner_new(p->config->mode, e);
+	}
+	return p->runner != NULL;
+}
+
+void
+probe_free_runner(struct probe *p)
+{
+	runner_free(p->runner);
+	p->runner = NULL;
+}
+
 static bool
 tell(struct probe *p, const struct port_result *r)
 {
@@ -169,7 +199,8 @@ start_probers(struct probe *p, struct err *e)
 
 	if (p->config->mode == SK_NONBLOCKING && n > FIRST)
 		n = FIRST;
-	while (p->started < n && !all_claimed(p))
+	while (p->started < n && (p->probers[p->started].sock != NULL ||
+	    !all_claimed(p)))
 		if (!prober_start(&p->probers[p->started], p, e)) {
 			if (p->started == 0)
 				return false;
@@ -187,31 +218,40 @@ lines_over(struct run *r, enum sk_result result, struct err *e)
 }
 
 static enum sk_result
+run_probers(struct probe *p, struct err *e)
+{
+	if (!probe_need_runner(p, e))
+		return SK_ERROR;
+	if (p->lines.out != NULL && !lines_begin(&p->lines, p->runner,
+	    p->config->mode, lines_over, p, e))
+		return SK_ERROR;
+	if (!start_probers(p, e))
+		return SK_ERROR;
+	if (p->left == 0)
+		lines_finish(&p->lines);
+	return runner_wait(p->runner, p->config->deadline_ns, e);
+}
+
+static enum sk_result
 probe_ports(struct probe *p, struct err *e)
 {
 	enum sk_result r = SK_ERROR;
 
-	p->most = at_once(p);
 	p->started = 0;
+	p->most = 1;
+	if (p->count > 1) {
+		raise_limit(p);
+		p->most = at_once(p);
+	}
 	p->probers = calloc(p->most, sizeof(*p->probers));
 	if (p->probers == NULL) {
 		err_no_memory(e);
 		return SK_ERROR;
 	}
-	p->runner = runner_new(p->config->mode, e);
-	if (p->runner == NULL)
-		goto out;
-	if (p->lines.out != NULL && !lines_begin(&p->lines, p->runner,
-	    p->config->mode, lines_over, p, e))
-		goto out;
-	if (!start_probers(p, e))
-		goto out;
-	if (p->left == 0)
-		lines_finish(&p->lines);
-	r = runner_wait(p->runner, p->config->deadline_ns, e);
-out:
-	runner_free(p->runner);
-	p->runner = NULL;
+	if (p->count > 1 || !prober_try_once(p->probers, p, &r, e))
+		r = run_probers(p, e);
+	probe_free_runner(p);
+	prober_leave(p->probers);
 	free(p->probers);
 	p->probers = NULL;
 	return r;
@@ -406,24 +446,16 @@ probe_run(const struct probe_config *config,
 	    .retry_end_ns = config->retry_ns < 0 ? CLOCK_NEVER :
 	    clock_after_ns(clock_now_ns(), config->retry_ns),
 	    .lines = { .out = config->out } };
-	struct rlimit limit, raised;
 	enum sk_result r = SK_ERROR;
-	bool limited;
 
 	if (count == 0)
 		return SK_OK;
 	(void)pthread_mutex_init(&p.lock, NULL);
 	(void)pthread_mutex_init(&p.lines.lock, NULL);
-	limited = getrlimit(RLIMIT_NOFILE, &limit) == 0;
-	if (limited) {
-		raised = limit;
-		raised.rlim_cur = raised.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &raised);
-	}
 	if (set_up(&p, targets, count, e))
 		r = run_and_tell(&p, e);
-	if (limited)
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	if (p.raised)
+		(void)setrlimit(RLIMIT_NOFILE, &p.limit);
 	tear_down(&p);
 	return r;
 }

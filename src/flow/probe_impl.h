@@ -2,6 +2,7 @@
 #define HAUL_FLOW_PROBE_IMPL_H
 
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include "flow/probe.h"
 #include "flow/run.h"
@@ -61,7 +62,9 @@ struct probe {
 	size_t count;
 	size_t *borders;		/* of expect, see matches() */
 	int64_t retry_end_ns;
-	struct runner *runner;		/* of the round */
+	struct runner *runner;		/* of the round; NULL: none */
+	struct rlimit limit;		/* of descriptors, before; if raised */
+	bool raised;
 	struct prober *probers;		/* of the round */
 	size_t most, started;		/* of them */
 	size_t left;			/* of those that go on */
@@ -81,6 +84,14 @@ int64_t probe_limit_ns(const struct probe *p, int64_t took_ns);
 
 /* Tell what can be told; the lock is held. False: no memory. */
 bool probe_tell(struct probe *p);
+
+/*
+ * Have a runner: p->runner. Where nobody has to wait there is none, nor threads
+ * and what else it takes: a single port that answers at once takes three tenths
+ * less time in blocking mode (3 to 7 percent in the other, with the same code).
+ */
+bool probe_need_runner(struct probe *p, struct err *e);
+void probe_free_runner(struct probe *p);
 
 /* A run of the round has failed: it all has. */
 void probe_failed(struct probe *p, struct err *e);
@@ -119,6 +130,16 @@ struct prober {
 	int64_t limit_ns, hold_end_ns;
 	size_t matched;			/* of expect */
 };
+
+/*
+ * Try the only port as far as that needs no waiting. True: the round is over,
+ * with *r; false: prober_start goes on with it.
+ */
+bool prober_try_once(struct prober *pr, struct probe *p, enum sk_result *r,
+    struct err *e);
+
+/* Let go of the port that is tried; of none, too. */
+void prober_leave(struct prober *pr);
 
 /* Try ports until there are no more in this round. As runner_add. */
 bool prober_start(struct prober *pr, struct probe *p, struct err *e);

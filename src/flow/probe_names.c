@@ -54,15 +54,13 @@ over(struct run *r, enum sk_result result, struct err *e)
 		probe_failed(h->probe, e);
 }
 
-/* Addresses are there at once. *pending: a run looks the name up. */
+/* Addresses are there at once; a run looks a name up. */
 static bool
-begin(struct probe_host *h, struct runner *runner, bool *pending,
-    struct err *e)
+begin(struct probe_host *h, struct err *e)
 {
 	struct sock_config config = *h->probe->config->sock;
 	enum sk_result r = SK_ERROR;
 
-	*pending = false;
 	config.mode = SK_NONBLOCKING;
 	h->took_ns = -clock_now_ns();
 	h->lookup = sock_lookup(&h->target->addr, &config, e);
@@ -78,8 +76,8 @@ begin(struct probe_host *h, struct runner *runner, bool *pending,
 	h->run = (struct run){ .stage = &h->stage, .owner = h,
 	    .single = true, .over = over,
 	    .mode = (unsigned char)h->probe->config->mode };
-	*pending = true;
-	return runner_add(runner, &h->run, e);
+	return probe_need_runner(h->probe, e) &&
+	    runner_add(h->probe->runner, &h->run, e);
 }
 
 /* What is to be tried again is looked up again. */
@@ -100,15 +98,10 @@ is_due(const struct probe_host *h)
 enum sk_result
 probe_names(struct probe *p, struct err *e)
 {
-	struct runner *runner = runner_new(p->config->mode, e);
 	enum sk_result r = SK_ERROR;
-	bool pending, any = false;
 	struct probe_host *h;
 	size_t i;
 
-	if (runner == NULL)
-		return SK_ERROR;
-	p->runner = runner;
 	for (i = 0; i < p->host_count; i++) {
 		h = &p->hosts[i];
 		if (!is_due(h))
@@ -116,13 +109,12 @@ probe_names(struct probe *p, struct err *e)
 		sock_abort(&h->lookup);
 		err_clear(&h->why);
 		h->failed = PROBE_UNTRIED;
-		if (!begin(h, runner, &pending, e))
+		if (!begin(h, e))
 			goto out;
-		any |= pending;
 	}
-	r = any ? runner_wait(runner, p->config->deadline_ns, e) : SK_OK;
+	r = p->runner == NULL ? SK_OK :
+	    runner_wait(p->runner, p->config->deadline_ns, e);
 out:
-	runner_free(runner);
-	p->runner = NULL;
+	probe_free_runner(p);
 	return r;
 }

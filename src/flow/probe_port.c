@@ -282,9 +282,9 @@ open_sock(const struct prober *pr, struct err *e)
 	return sock_new(&a, &config, e);
 }
 
-/* Let go of a port; of an open one in order, as nothing is missing. */
-static void
-leave(struct prober *pr)
+/* An open one is left in order, as nothing is missing. */
+void
+prober_leave(struct prober *pr)
 {
 	struct err ignored = { .code = ERR_NONE };
 
@@ -298,22 +298,17 @@ leave(struct prober *pr)
 	sock_abort(&pr->sock);
 }
 
-/* The next port is a stage of its own. */
-static struct stage *
-next(struct run *r, enum sk_result *result, struct err *e)
+/* A stage of its own for the next port. False: there is none, or *r. */
+static bool
+open_next(struct prober *pr, enum sk_result *r, struct err *e)
 {
-	struct prober *pr = r->owner;
-
-	leave(pr);
-	if (*result != SK_OK)
-		return NULL;
 	pr->result = claim(pr->probe);
 	if (pr->result == NULL)
-		return NULL;
+		return false;
 	pr->sock = open_sock(pr, e);
 	if (pr->sock == NULL) {
-		*result = SK_ERROR;
-		return NULL;
+		*r = SK_ERROR;
+		return false;
 	}
 	pr->phase = PHASE_CONNECT;
 	pr->waited = pr->asked = false;
@@ -322,7 +317,37 @@ next(struct run *r, enum sk_result *result, struct err *e)
 	sock_set_deadline(pr->sock, pr->limit_ns);
 	stage_init_single(&pr->stage, &pr->leg, pr, step);
 	pr->stage.socks[0] = pr->sock;
-	return &pr->stage;
+	return true;
+}
+
+static struct stage *
+next(struct run *r, enum sk_result *result, struct err *e)
+{
+	struct prober *pr = r->owner;
+
+	prober_leave(pr);
+	return *result == SK_OK && open_next(pr, result, e) ? &pr->stage :
+	    NULL;
+}
+
+bool
+prober_try_once(struct prober *pr, struct probe *p, enum sk_result *r,
+    struct err *e)
+{
+	pr->probe = p;
+	*r = SK_OK;
+	if (!open_next(pr, r, e))
+		return true;
+	sock_set_mode(pr->sock, SK_NONBLOCKING);
+	*r = step(&pr->leg, e);
+	if (*r == SK_OK || *r == SK_WANT_READ || *r == SK_WANT_WRITE) {
+		sock_set_mode(pr->sock, p->config->mode);
+		return false;
+	}
+	prober_leave(pr);
+	if (*r == SK_EOF)
+		*r = SK_OK;
+	return true;
 }
 
 /* The first stage has nothing to do but to end. */
@@ -350,7 +375,8 @@ bool
 prober_start(struct prober *pr, struct probe *p, struct err *e)
 {
 	pr->probe = p;
-	stage_init_single(&pr->stage, &pr->leg, pr, begin);
+	if (pr->sock == NULL)
+		stage_init_single(&pr->stage, &pr->leg, pr, begin);
 	pr->run = (struct run){ .stage = &pr->stage, .owner = pr,
 	    .single = true, .next = next,
 	    .mode = (unsigned char)p->config->mode,

@@ -78,6 +78,94 @@ world='
 	'
 }
 
+@test "services: read as the system reads them, from where it is told to" {
+	in_space "$world"'
+		{
+			printf "%s\n" "# one 4000/tcp" "  spaces	4001/tcp x" \
+				"first 4002/tcp" "second 4002/tcp" "4003/tcp" \
+				"udp 4004/udp" "UPPER 4005/TCP" "tail 4006/tcp#x" \
+				"hex 0xfa7/tcp" "slashes 4008//tcp" "none 4009" \
+				"space 4010 /tcp" "word x4011/tcp" "" "empty" \
+				"glued#4014/tcp" "four 4015/tcp4"
+			printf "return 4012/tcp\r\n"
+			# Longer than one read, and without an end.
+			for i in {1..300}; do echo "n$i $((5000 + i))/tcp	n"; done
+			printf "last 4999/tcp"
+		} >services
+		mount --bind services /etc/services
+		lists() {
+			printf "%s\n" "$@" >nsswitch
+			umount /etc/nsswitch.conf 2>/dev/null || :
+			mount --bind nsswitch /etc/nsswitch.conf
+			for ports in 4000-4016,4999-5300 4001 4999 5300 4013; do
+				probe -v 127.0.0.1 "$ports"
+				cat out
+			done >"$list"
+		}
+		# What else is named there has nothing to tell of services.
+		list=system lists "services: compat files"
+		has system "closed spaces\$"
+		has system "4002 closed first\$"
+		has system "4999 closed last\$"
+		has system "5300 closed n300\$"
+		for list in "files" "db files" " files	db # comment"; do
+			list=ours lists "passwd: compat" "services:$list" "rpc: db"
+			same ours system
+		done
+		list=ours lists "services: hesiod"
+		for line in 4001 4999; do has ours "$line closed\$"; done
+		list=ours lists "services: hesiod [UNAVAIL=return] files"
+		has ours "4001 closed\$"
+		printf "\n%05000d 4016/tcp\n" 1 >>services
+		list=ours lists "services: files"
+		has ours "4001 closed spaces\$"
+	'
+}
+
+@test "a port that answers at once needs no more than its socket" {
+	in_space "$world"'
+		open 4001
+		silent 4003
+		# Three, one for signals, the lines, the socket, the services.
+		ulimit -n 7
+		probe 127.0.0.1 4001
+		is 0
+		says out "127.0.0.1 4001 open"
+		probe 127.0.0.1 4002
+		is 4
+		says err "haul connect: 127.0.0.1 port 4002: connection refused"
+		# One that has to be waited for may need more.
+		probe --connect-timeout 100ms 127.0.0.1 4003
+		one_line err
+		if [[ $HAUL_MODE == --nonblocking ]]; then
+			is 6
+		else
+			is 1
+			has err "too many open files\$"
+		fi
+	'
+}
+
+@test "one port: the reader of the line has gone" {
+	in_space "$world"'
+		open 4000
+		silent 4001
+		for port in 4000 4001; do
+			expand haul connect -z --connect-timeout 20s 127.0.0.1 $port
+			began=$(now_ms)
+			{
+				sleep 0.2
+				statuses=0
+				"${CMD[@]}" 2>err || statuses=$?
+				echo "$statuses" >status
+			} | true
+			within $(($(now_ms) - began)) 3000
+			[[ $(<status) == 1 ]]
+			says err
+		done
+	'
+}
+
 @test "the address that answers, and names" {
 	in_space "$world"'
 		ip addr add 192.0.2.7/32 dev lo

@@ -140,6 +140,13 @@ $(BENCH_TOOLS): %: %.o $(BUILD)/tests/bench/net.o
 bench: $(BUILD)/haul $(BENCH_TOOLS)
 	tests/bench/run --build $(BUILD) $(BENCH)
 
+# Whether the benchmark works, in seconds; its figures mean nothing.
+check-bench: $(BUILD)/haul $(BENCH_TOOLS)
+	tests/bench/test_bench.py
+	tests/bench/run --build $(BUILD) --output $(BUILD)/tests/bench \
+	    --quick --size 4M --rounds 1 --only haul --only floor \
+	    tcp-file-file unix-pipe-pipe start-version calls-command
+
 # The main job on real input: a directory tree from one haul to another.
 demo: $(BUILD)/haul
 	tests/demo $(BUILD)/haul
@@ -175,5 +182,5 @@ clean:
 -include $(OBJS:.o=.d) $(MAIN:.o=.d) $(wildcard $(BUILD)/tests/*/*.d)
 
 .SECONDARY:
-.PHONY: all unit fuzzers fuzz test check-valgrind lint bench demo install \
-	uninstall clean FORCE
+.PHONY: all unit fuzzers fuzz test check-valgrind lint bench check-bench \
+	demo install uninstall clean FORCE

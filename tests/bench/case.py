@@ -24,6 +24,7 @@ class Case:
     unit: of the value; less: whether less of it is better
     cpu_unit: what CPU time is told of
     rounds(wanted); warm: a first round is run that does not count
+    pace(): the seconds that a contender takes for a round, about
     prepare(): make what is needed before the first round
     cleanup(): remove what is not needed by other cases
     measure(contender, ends, check): one run, a Sample; check: also look
@@ -38,6 +39,7 @@ class Case:
     def __init__(self, place):
         self.place = place
         self.helpers = {place.load}
+        self.absent = {}        # who could have been a contender, and why not
         self.names = {"haul": place.haul, "floor": place.floor,
                       "load": place.load, "port_file": place.path("port"),
                       "path": place.path("socket"),
@@ -45,6 +47,9 @@ class Case:
 
     def rounds(self, wanted):
         return wanted
+
+    def pace(self):
+        raise NotImplementedError
 
     def prepare(self):
         pass
@@ -108,12 +113,16 @@ class Transfer(Case):
     cpu_unit = "CPU s/GiB"
     bytes = 0                   # that go over the wire at least
     wire = True                 # and whether it is the loopback interface
+    a_gib = 0.7                 # seconds for a GiB, about
     checked_target = None       # where it goes when it is looked at closely
 
     def __init__(self, place):
         super().__init__(place)
         self.amount = self.bytes / MIB
         self.cpu_amount = self.bytes / GIB
+
+    def pace(self):
+        return 0.1 + self.a_gib * self.bytes / GIB
 
     def reset(self):
         """Make the target as each run is to find it."""

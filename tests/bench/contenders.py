@@ -1,7 +1,8 @@
 """Who is measured, and with which commands.
 
 A command is words as for a shell, with {names} in them, and " | ", " < " and
-" > " as in a shell. One with {port_file} chooses its port itself.
+" > " as in a shell, and NAME=value in front. One with {port_file} chooses its
+port itself.
 """
 
 import os
@@ -11,6 +12,10 @@ import shutil
 import proc
 
 MODES = "--blocking", "--nonblocking"
+NO_ZERO_COPY = "haul, no zero copy"
+# Why one has no figures.
+FAILS, NOT_ASKED = "fails", "not asked for"
+YARDSTICK = "iperf3"            # it moves no data of anybody
 PROGRAMS = {
     "nc.openbsd", "nc.traditional", "ncat", "socat", "iperf3", "tcpserver",
     "tar", "/bin/echo", "/bin/cat",
@@ -54,6 +59,16 @@ IPERF = ("iperf3 -s -1 -B 127.0.0.1 -p {port}",
          "iperf3 -c 127.0.0.1 -p {port} -n {bytes}")
 
 
+def kind(name):
+    """What the contender of this name is."""
+    if name in (NO_ZERO_COPY, YARDSTICK):
+        return "aside"
+    for word in "haul --raw", "haul", "floor":
+        if name.startswith(word):
+            return word
+    return "peer"
+
+
 class Contender:
     """A name, and the commands by what they are for; statuses likewise."""
 
@@ -94,6 +109,13 @@ def in_modes(**commands):
                       **{key: text.replace("{mode}", mode)
                          for key, text in commands.items()})
             for mode in MODES]
+
+
+def no_zero_copy(**commands):
+    """haul as it is by default but for its fast paths: what they gain."""
+    return Contender(NO_ZERO_COPY, **{
+        key: text.replace("{haul}", "HAUL_NO_ZEROCOPY=1 {haul}").replace(
+            "{mode} ", "") for key, text in commands.items()})
 
 
 def streams(table, source, sink):

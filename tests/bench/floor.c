@@ -30,9 +30,18 @@
 
 #define BUFFER (256 * 1024)
 #define MUCH (1 << 30)		/* for one call that moves what there is */
+#define PIPE (1024 * 1024)	/* what may be asked for without privileges */
 #define BATCH 64		/* datagrams a call */
 
 extern char **environ;
+
+/* A pipe that holds more: each call moves more. Not every user may. */
+static void
+widen(int pipe_fd)
+{
+	if (fcntl(pipe_fd, F_SETPIPE_SZ, PIPE) < 0)
+		fcntl(pipe_fd, F_SETPIPE_SZ, BUFFER);
+}
 
 /* Moves something from one descriptor to another: bytes, or 0 at the end. */
 typedef ssize_t mover(int from, int to);
@@ -68,15 +77,15 @@ move_splice(int from, int to)
 static ssize_t
 move_through(int from, int to)
 {
-	static int ends[2] = { -1, -1 };
+	static _Thread_local int ends[2] = { -1, -1 };
 	ssize_t n, m, done;
 
 	if (ends[0] < 0) {
 		if (pipe(ends) != 0)
 			net_die("pipe");
-		fcntl(ends[1], F_SETPIPE_SZ, BUFFER);
+		widen(ends[1]);
 	}
-	n = splice(from, NULL, ends[1], NULL, BUFFER, SPLICE_F_MOVE);
+	n = splice(from, NULL, ends[1], NULL, PIPE, SPLICE_F_MOVE);
 	for (done = 0; done < n; done += m) {
 		m = splice(ends[0], NULL, to, NULL, (size_t)(n - done),
 		    SPLICE_F_MOVE);
@@ -138,7 +147,7 @@ run_send(int argc, char **argv)
 	int fd = net_connect(argv[1], SOCK_STREAM);
 
 	(void)argc;
-	fcntl(STDIN_FILENO, F_SETPIPE_SZ, BUFFER);
+	widen(STDIN_FILENO);
 	move_all(argv[0], STDIN_FILENO, fd);
 }
 
@@ -148,45 +157,46 @@ run_receive(int argc, char **argv)
 	int fd = accepted(net_bind(argv[1], SOCK_STREAM));
 
 	(void)argc;
-	fcntl(STDOUT_FILENO, F_SETPIPE_SZ, BUFFER);
+	widen(STDOUT_FILENO);
 	move_all(argv[0], fd, STDOUT_FILENO);
 }
+
+struct talk {
+	const char *up, *down;	/* how it is moved */
+	int fd;
+};
 
 /* One way of a conversation, for a thread. */
 static void *
 upload(void *arg)
 {
-	const int *fd = arg;
+	const struct talk *t = arg;
 
-	while (move_copy(STDIN_FILENO, *fd) > 0)
-		;
-	shutdown(*fd, SHUT_WR);
+	move_all(t->up, STDIN_FILENO, t->fd);
+	shutdown(t->fd, SHUT_WR);
 	return NULL;
 }
 
 /* Both directions at once, a thread for each, asleep in its own call. */
 static void
-converse(int fd)
+run_talk(int argc, char **argv)
 {
+	struct talk t = { .up = argv[0], .down = argv[1] };
 	pthread_t thread;
 	int on = 1;
 
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	if (pthread_create(&thread, NULL, upload, &fd) != 0)
-		net_die("pthread_create");
-	while (move_copy(fd, STDOUT_FILENO) > 0)
-		;
-	pthread_join(thread, NULL);
-}
-
-static void
-run_talk(int argc, char **argv)
-{
 	(void)argc;
-	if (strcmp(argv[0], "listen") == 0)
-		converse(accepted(net_bind(argv[1], SOCK_STREAM)));
+	if (strcmp(argv[2], "listen") == 0)
+		t.fd = accepted(net_bind(argv[3], SOCK_STREAM));
 	else
-		converse(net_connect(argv[1], SOCK_STREAM));
+		t.fd = net_connect(argv[3], SOCK_STREAM);
+	setsockopt(t.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	if (pthread_create(&thread, NULL, upload, &t) != 0)
+		net_die("pthread_create");
+	if (strcmp(t.down, "splice") == 0)
+		widen(STDOUT_FILENO);
+	move_all(t.down, t.fd, STDOUT_FILENO);
+	pthread_join(thread, NULL);
 }
 
 /* The same in one thread: what is read first is passed on first. */
@@ -225,28 +235,56 @@ run_echo(int argc, char **argv)
 	}
 }
 
-/* A COMMAND for each client, its standard input and output. */
+/* The same on each CPU. */
 static void
-run_serve(int argc, char **argv)
+on_each_cpu(void *(*run)(void *), void *arg)
 {
-	int listener = net_bind(argv[0], SOCK_STREAM | SOCK_CLOEXEC), fd;
+	long left = sysconf(_SC_NPROCESSORS_ONLN);
+	pthread_t thread;
+
+	while (--left > 0)
+		if (pthread_create(&thread, NULL, run, arg) != 0)
+			net_die("pthread_create");
+	run(arg);
+}
+
+struct server {
+	int listener;
+	char **argv;		/* the COMMAND, or the TARGET */
+};
+
+static void *
+serve(void *arg)
+{
+	const struct server *s = arg;
 	posix_spawn_file_actions_t actions;
 	pid_t pid;
+	int fd;
 
-	(void)argc;
-	for (;;) {
-		fd = accepted(listener);
+	while ((fd = accepted(s->listener)) >= 0) {
 		posix_spawn_file_actions_init(&actions);
 		posix_spawn_file_actions_adddup2(&actions, fd, 0);
 		posix_spawn_file_actions_adddup2(&actions, fd, 1);
-		if (posix_spawn(&pid, argv[1], &actions, NULL, argv + 1,
+		if (posix_spawn(&pid, s->argv[0], &actions, NULL, s->argv,
 		    environ) != 0)
-			net_die(argv[1]);
+			net_die(s->argv[0]);
 		posix_spawn_file_actions_destroy(&actions);
 		close(fd);
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;
 	}
+	return NULL;
+}
+
+/* A COMMAND for each client, its standard input and output. */
+static void
+run_serve(int argc, char **argv)
+{
+	struct server s = { net_bind(argv[0], SOCK_STREAM | SOCK_CLOEXEC),
+	    argv + 1 };
+
+	(void)argc;
+	on_each_cpu(serve, &s);
 }
 
 /* Until both have ended. */
@@ -269,20 +307,29 @@ join(int a, int b)
 	}
 }
 
-/* Each client is joined to a connection to a target, one after the other. */
-static void
-run_forward(int argc, char **argv)
+static void *
+forward(void *arg)
 {
-	int listener = net_bind(argv[0], SOCK_STREAM), client, target;
+	const struct server *s = arg;
+	int client, target;
 
-	(void)argc;
-	for (;;) {
-		client = accepted(listener);
-		target = net_connect(argv[1], SOCK_STREAM);
+	while ((client = accepted(s->listener)) >= 0) {
+		target = net_connect(s->argv[0], SOCK_STREAM);
 		join(client, target);
 		close(client);
 		close(target);
 	}
+	return NULL;
+}
+
+/* Each client is joined to a connection to a target. */
+static void
+run_forward(int argc, char **argv)
+{
+	struct server s = { net_bind(argv[0], SOCK_STREAM), argv + 1 };
+
+	(void)argc;
+	on_each_cpu(forward, &s);
 }
 
 /* Any number of clients; what they say goes to standard output. */
@@ -426,7 +473,7 @@ run_nothing(int argc, char **argv)
 static const struct command commands[] = {
 	{ "send", "sendfile|splice|copy ADDRESS", 2, run_send },
 	{ "receive", "splice|through|copy|drop ADDRESS", 2, run_receive },
-	{ "talk", "listen|connect ADDRESS", 2, run_talk },
+	{ "talk", "UP DOWN listen|connect ADDRESS", 4, run_talk },
 	{ "turns", "ADDRESS", 1, run_turns },
 	{ "echo", "ADDRESS", 1, run_echo },
 	{ "serve", "ADDRESS COMMAND...", 2, run_serve },

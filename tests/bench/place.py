@@ -69,6 +69,12 @@ class Place:
                     f.write(os.urandom(size))
         return path
 
+    def warm(self, path):
+        """Have a file in memory, as the last to use it may not have left it."""
+        with open(path, "rb") as f:
+            while f.read(MIB):
+                pass
+
     def remove(self, name):
         path = self.path(name)
         if os.path.isdir(path):

@@ -2,7 +2,9 @@
 
 import contextlib
 import ctypes
+import itertools
 import os
+import re
 import shlex
 import signal
 import socket
@@ -21,6 +23,9 @@ exec 4<&0
 { read -r go <&3 && exec "$@" <&4 3<&- 4<&- 5>&-; } &
 echo $! >&5
 """
+
+
+ASSIGNMENT = re.compile("[A-Z_]+=")
 
 
 class Failure(Exception):
@@ -50,7 +55,10 @@ class Pipeline:
 
     def __init__(self, commands, log, stdin=os.devnull, stdout=os.devnull,
                  helpers=(), status=0):
-        """What the programs named in helpers use is not counted."""
+        """Words like NAME=value in front are for a command's environment.
+
+        What the programs named in helpers use is not counted.
+        """
         self.commands = commands
         self.helpers = helpers
         self.status = status
@@ -84,12 +92,16 @@ class Pipeline:
             self.kill()
             raise
 
-    def start(self, command, fds):
+    def start(self, words, fds):
+        command = list(itertools.dropwhile(ASSIGNMENT.match, words))
+        assigned = words[:len(words) - len(command)]
+        environment = dict(os.environ)
+        environment.update(word.split("=", 1) for word in assigned)
         told, tell = os.pipe()
         actions = [(os.POSIX_SPAWN_DUP2, fd, n) for n, fd in enumerate(fds)]
         actions.append((os.POSIX_SPAWN_DUP2, tell, 5))
         argv = ["sh", "-c", STARTER, "sh", *command]
-        starter = os.posix_spawn("/bin/sh", argv, os.environ,
+        starter = os.posix_spawn("/bin/sh", argv, environment,
                                  file_actions=actions,
                                  setsigdef=[signal.SIGPIPE, signal.SIGXFSZ])
         os.close(tell)
@@ -162,7 +174,10 @@ class Stopwatch:
         return self
 
     def __exit__(self, *_):
-        self.seconds = time.monotonic() - self.start
+        self.seconds = self.until_now()
+
+    def until_now(self):
+        return time.monotonic() - self.start
 
 
 @contextlib.contextmanager

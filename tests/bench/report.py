@@ -2,9 +2,11 @@
 
 import statistics
 
+from contenders import kind
 from place import MIB
 
 WIDE = 0.15             # a spread above this is marked
+FOR_MEMORY = "memory-"  # cases that are run for it
 BUSY = 0.2              # CPUs busy with other programs: said when above
 
 
@@ -36,7 +38,7 @@ def contender_result(contender, samples):
                              for end in ends},
         },
         "spread": spread(values),
-        "wide": spread(values) > WIDE,
+        "wide": len(values) < 2 or spread(values) > WIDE,
     }
 
 
@@ -46,26 +48,77 @@ def ratios(row, other):
                       for key in ("value", "cpu")}
 
 
-def best(rows, less):
-    """The best of the smallest programs: the floor."""
-    floors = [row for row in rows if row["name"].startswith("floor")]
+def best_of(wanted, rows, less):
     choose = min if less else max
-    return choose(floors, key=lambda row: row["median"]["value"], default=None)
+    return choose((row for row in rows if kind(row["name"]) == wanted),
+                  key=lambda row: row["median"]["value"], default=None)
 
 
-def case_result(case, samples, busy):
+def unsettled(result):
+    """Whether one of those that decide is too wide: haul, whoever it is
+    compared with, and the best of the peers and of the smallest programs."""
+    rows, less = result["contenders"], result["less_is_better"]
+    deciding = {result["baseline"]}
+    for group in "peer", "floor":
+        deciding.add((best_of(group, rows, less) or {}).get("name"))
+    return not result["name"].startswith(FOR_MEMORY) and any(
+        row["wide"] and (row["name"] in deciding
+                         or kind(row["name"]) == "haul")
+        for row in rows)
+
+
+def case_result(case, samples):
     """One case; samples: of each contender by its name."""
     rows = [contender_result(c, samples[c.name])
             for c in case.contenders if samples.get(c.name)]
     by_name = {row["name"]: row for row in rows}
-    floor = best(rows, case.less)
+    floor = best_of("floor", rows, case.less)
     for row in rows:
         row["to_baseline"] = ratios(row, by_name.get(case.baseline))
         row["to_floor"] = ratios(row, floor)
     return {"name": case.name, "title": case.title, "unit": case.unit,
             "less_is_better": case.less, "cpu_unit": case.cpu_unit,
+            "absent": dict(case.absent),
             "baseline": case.baseline, "floor": floor and floor["name"],
-            "cpus_busy_elsewhere": busy, "contenders": rows}
+            "cpus_busy_elsewhere": 0, "contenders": rows}
+
+
+class Figures:
+    """The one figure of each contender that tables and charts are about: of
+    cases that are run for their memory not the speed."""
+
+    def __init__(self, result):
+        self.name = result["name"]
+        self.memory = self.name.startswith(FOR_MEMORY)
+        self.unit = "MiB, both ends" if self.memory else result["unit"]
+        self.less = self.memory or result["less_is_better"]
+        self.rows = {row["name"]: row for row in result["contenders"]}
+        self.base = self.rows.get(result["baseline"])
+        floor = self.best("floor")
+        self.floor = floor and floor["name"]
+
+    def of(self, row):
+        return total_memory(row) / MIB if self.memory \
+            else row["median"]["value"]
+
+    def wide(self, row):
+        """Speed varies; memory does not."""
+        return row["wide"] and not self.memory
+
+    def best(self, wanted):
+        choose = min if self.less else max
+        return choose((row for row in self.rows.values()
+                       if kind(row["name"]) == wanted),
+                      key=self.of, default=None)
+
+    def ratio(self, row):
+        """To the baseline; None if there is none."""
+        least = self.base and self.of(self.base)
+        return self.of(row) / least if least else None
+
+
+def total_memory(row):
+    return sum(row["median"]["memory_bytes"].values())
 
 
 def number(value):
@@ -87,7 +140,7 @@ def table(result):
     if not rows:
         return
     yield f"{result['name']}: {result['title']}"
-    words = f"rounds: {len(rows[0]['rounds']['value'])}"
+    words = f"rounds: {max(len(r['rounds']['value']) for r in rows)}"
     width = max(22, *(len(row["name"]) + 1 for row in rows))
     unit = max(11, len(result["unit"]))
     cpu = max(11, len(result["cpu_unit"]))

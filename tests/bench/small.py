@@ -31,13 +31,16 @@ class Latency(Case):
             "ncat": f"ncat {connect}",
             "socat": "socat STDIO TCP:127.0.0.1:{port}",
             "socat-nodelay": "socat STDIO TCP:127.0.0.1:{port},nodelay",
-            "floor threads": "{floor} talk connect {address}",
+            "floor threads": "{floor} talk copy copy connect {address}",
             "floor poll": "{floor} turns {address}",
         }
         self.contenders = in_modes(
             client=ask + "{haul} connect -q {mode} " + connect + told)
         self.contenders += [Contender(name, client=ask + command + told)
                             for name, command in peers.items()]
+
+    def pace(self):
+        return 0.1 + self.count * 75e-6
 
     def measure(self, contender, ends, check):
         port = proc.free_port()
@@ -70,10 +73,14 @@ class Start(Case):
         self.kind, self.status = kind, status
         self.helpers = set()    # what it starts counts as its own
         self.name = f"start-{kind}"
-        what = "--version" if kind == "version" else f"a probe of a {kind} port"
+        what = {"version": "--version", "open": "a probe of an open port",
+                "closed": "a probe of a closed port"}[kind]
         self.title = f"the whole run of {what} (less is better)"
         self.contenders = [Contender(name, client=command)
                            for name, command in commands.items()]
+
+    def pace(self):
+        return 0.1 + self.count * 1.2e-3
 
     def measure(self, contender, ends, check):
         port = proc.free_port()
@@ -143,6 +150,9 @@ class Ports(Case):
             Contender("floor", client="{floor} probe 127.0.0.1 1 65535"
                                       " > {target}"))
 
+    def pace(self):
+        return 1.4
+
     def measure(self, contender, ends, check):
         port = proc.free_port()
         names = dict(self.names, port=port, address=f"127.0.0.1:{port}")
@@ -171,6 +181,9 @@ class Datagrams(Case):
 
     def prepare(self):
         self.names["source"] = self.place.lines(self.count * KIB)
+
+    def pace(self):
+        return 0.1 + self.count * 5e-6
 
     def bound(self, names):
         names["port"] = proc.free_port()
@@ -257,9 +270,9 @@ class ReceiveDatagrams(Datagrams):
 
 
 def cases(place, quick):
-    part = 5 if quick else 1
-    made = [Latency(place, size, 20000 // part) for size in (1, KIB)]
-    made += [SendDatagrams(place, 500000 // part),
-             ReceiveDatagrams(place, 500000 // part)]
+    part = 4 if quick else 1
+    made = [Latency(place, size, 10000 // part) for size in (1, KIB)]
+    made += [SendDatagrams(place, 300000 // part),
+             ReceiveDatagrams(place, 300000 // part)]
     made += start_cases(place, 300 // part)
     return made + [Ports(place)]

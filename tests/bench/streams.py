@@ -4,8 +4,8 @@ import filecmp
 import os
 
 from case import Transfer
-from contenders import (BOTH, IPERF, TCP, UNIX, Contender, floor, in_modes,
-                        streams, tar)
+from contenders import (BOTH, IPERF, TCP, UNIX, YARDSTICK, Contender, floor,
+                        in_modes, kind, no_zero_copy, streams, tar)
 from place import GIB, KIB, MIB, human
 
 HAUL_LISTEN = "{haul} listen -q {mode} -d --port-file {port_file} "
@@ -22,8 +22,9 @@ TO_FILE = "@ > {target}"
 class Stream(Transfer):
     """One stream from one end to the other."""
 
-    # How the smallest programs send and receive; the names of both ways.
-    ways = ()
+    # How the smallest programs send and receive, those that have been the
+    # fastest of a run; the names of both ways.
+    tcp_ways = unix_ways = ()
 
     def __init__(self, place, size, unix):
         self.bytes = size
@@ -34,15 +35,13 @@ class Stream(Transfer):
         super().__init__(place)
         ours, theirs = (("unix:{path}", "unix:{path}") if unix else
                         ("127.0.0.1 0", "127.0.0.1 {port}"))
-        self.contenders = in_modes(
-            receive=self.sink.replace("@", HAUL_LISTEN + ours),
-            send=self.feed.replace("@", HAUL_CONNECT + theirs))
+        commands = {"receive": self.sink.replace("@", HAUL_LISTEN + ours),
+                    "send": self.feed.replace("@", HAUL_CONNECT + theirs)}
+        self.contenders = in_modes(**commands) + [no_zero_copy(**commands)]
         self.contenders += streams(UNIX if unix else TCP, self.feed,
                                    self.sink)
         where = "unix:{path}" if unix else "{address}"
-        for send, receive in self.ways:
-            if unix and receive == "drop":
-                continue
+        for send, receive in self.unix_ways if unix else self.tcp_ways:
             name = send if send == receive else f"{send}, {receive}"
             self.contenders.append(
                 floor(name, self.feed, self.sink,
@@ -50,13 +49,16 @@ class Stream(Transfer):
 
     def prepare(self):
         self.source = self.place.file(self.bytes)
+        self.place.warm(self.source)
 
 
 class FileToNull(Stream):
     kind = "file-null"
     what = "file → {} → /dev/null"
     feed, sink = FROM_FILE, TO_FILE
-    ways = (("sendfile", "drop"), ("sendfile", "through"), ("copy", "copy"))
+    tcp_ways = (("sendfile", "drop"), ("sendfile", "through"),
+                ("through", "drop"))
+    unix_ways = ("sendfile", "through"), ("through", "through")
 
     def __init__(self, place, size, unix):
         super().__init__(place, size, unix)
@@ -65,7 +67,7 @@ class FileToNull(Stream):
         if not unix:
             listen, connect = IPERF
             self.contenders.append(
-                Contender("iperf3", receive=listen, send=connect))
+                Contender(YARDSTICK, receive=listen, send=connect))
 
     def complete(self, contender, check):
         """Looked at in the first round: there it goes to a file."""
@@ -83,20 +85,25 @@ class FileToNull(Stream):
 
 
 class PipeToPipe(Stream):
+    a_gib = 1.1
     kind = "pipe-pipe"
     what = "pipe → {} → pipe"
     feed, sink = FILL, DRAIN
-    ways = (("splice", "splice"), ("copy", "copy"))
+    tcp_ways = ("splice", "splice"), ("copy", "copy")
+    unix_ways = (("splice", "splice"),)
 
     def prepare(self):
         self.source = None
 
 
 class FileToFile(Stream):
+    a_gib = 1.2
     kind = "file-file"
     what = "file → {} → file"
     feed, sink = FROM_FILE, TO_FILE
-    ways = (("sendfile", "copy"), ("copy", "copy"), ("sendfile", "through"))
+    tcp_ways = (("sendfile", "through"), ("through", "through"),
+                ("copy", "copy"))
+    unix_ways = (("sendfile", "through"),)
 
     def prepare(self):
         super().prepare()
@@ -114,6 +121,7 @@ class FileToFile(Stream):
 class BothWays(Transfer):
     """Both ends send a file and take the other's, at the same time."""
 
+    a_gib = 2.0
     name = "tcp-both"
     baseline = "socat"          # nc.openbsd -N sometimes loses the end
 
@@ -129,11 +137,13 @@ class BothWays(Transfer):
             receive=end.replace("@", listen),
             send=end.replace("@", HAUL_CONNECT + "127.0.0.1 {port}"))
         self.contenders += streams(BOTH, end, end)
-        self.contenders.append(floor("", end, end, "talk listen {address}",
-                                     "talk connect {address}"))
+        talk = "talk sendfile splice "
+        self.contenders.append(floor("", end, end, talk + "listen {address}",
+                                     talk + "connect {address}"))
 
     def prepare(self):
         self.source = self.place.file(self.bytes)
+        self.place.warm(self.source)
 
 
 class Verified(FileToNull):
@@ -142,18 +152,19 @@ class Verified(FileToNull):
     kind = "verified-null"
     what = "a file, verified (plain: --raw, nc), over {} to /dev/null"
     receive, operand = TO_FILE, "{source}"
-    ways = (("sendfile", "drop"),)
 
     def __init__(self, place, size):
         super().__init__(place, size, False)
         self.name = self.kind
-        self.contenders[:2] = in_modes(
+        others = [c for c in self.contenders
+                  if kind(c.name) in ("peer", "floor")]
+        self.contenders = in_modes(
             receive=self.receive.replace("@", HAUL_RECEIVE),
             send=f"{HAUL_SEND} {self.operand}")
-        self.contenders[2:2] = self.raw()
-        self.contenders = [c for c in self.contenders if c.name != "iperf3"]
+        self.contenders += self.compared() + others
 
-    def raw(self):
+    def compared(self):
+        """What haul does as well: the same without the verification."""
         plain = in_modes(
             receive=TO_FILE.replace("@", HAUL_RECEIVE + " --raw"),
             send=f"{HAUL_SEND} --raw {{source}}")
@@ -163,10 +174,11 @@ class Verified(FileToNull):
 
 
 class VerifiedFile(Verified):
+    a_gib = 1.2
     kind = "verified-file"
     what = "a file, verified (plain: --raw, nc), over {} to a file"
     receive = "@ -o {target}"
-    ways = (("sendfile", "copy"),)
+    tcp_ways = FileToFile.tcp_ways
 
     def __init__(self, place, size):
         super().__init__(place, size)
@@ -185,6 +197,7 @@ class VerifiedFile(Verified):
 class SmallFiles(Transfer):
     name = "small-files"
     baseline = "tar | nc.openbsd | tar"
+    a_gib = 30                  # files are slower than their bytes
     unit = "files/s"
     cpu_unit = "CPU µs/file"
 
@@ -229,11 +242,16 @@ class Memory(Verified):
         super().__init__(place, size)
         self.wire = False
         self.name = f"memory-{human(size).replace(' ', '')}"
+        self.contenders = [
+            c for c in self.contenders
+            if kind(c.name) != "peer" or c.name == self.baseline]
+
+    def compared(self):
         stream = in_modes(receive=TO_FILE.replace("@", HAUL_RECEIVE),
                           send=f"{HAUL_SEND} < {{source}}")
         for contender in stream:
             contender.name += " stdin"
-        self.contenders[2:4] = stream
+        return stream
 
     def rounds(self, wanted):
         return min(wanted, 2)

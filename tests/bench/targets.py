@@ -1,15 +1,18 @@
-"""What was asked of haul, and whether it was reached."""
+"""What was asked of haul, and whether it was reached.
+
+A target is reached only by figures that are all there and close together:
+what was left out, has failed or is too wide is said to be so.
+"""
 
 import statistics
 
-from contenders import MODES
+from contenders import FAILS, MODES, NOT_ASKED, kind
 from place import MIB
+from report import FOR_MEMORY
 
+REACHED, MISSED, WIDE, OPEN = "reached", "MISSED", "too wide", "open"
 MEMORY_LIMIT = 16 * MIB
-# Those of whom none may be better.
-PEERS = ("nc.openbsd", "nc.traditional", "ncat", "socat", "socat-256k",
-         "socat nofork", "tcpserver", "tar | nc.openbsd | tar",
-         "tar | socat-256k | tar")
+FLOOR = 1.1             # how far from the floor any case may be
 
 # The case, what of it, at least or at most, how many times, of whom.
 TARGETS = [
@@ -27,108 +30,142 @@ TARGETS = [
     ("start-open", "value", "<=", 1.0, "nc.traditional"),
     ("start-closed", "value", "<=", 1.0, "nc.traditional"),
     ("start-version", "value", "<=", 1.0, "nc.traditional"),
+    *((case, "value", ">=", 1.0, peer)
+      for case in ("calls-command", "calls-echo")
+      for peer in ("socat", "ncat", "tcpserver")),
 ]
 BLOCKING_ONLY = "latency-1", "latency-1024"
-FLOOR = 1.1             # how far from the floor any case may be
-# Not where it does less: keeps nothing for a client, verifies nothing.
-NO_FLOOR = "idle-", "verified-", "memory-"
-
-
-def ours(row):
-    return row["name"].startswith("haul")
+# Where the smallest program does less: it keeps nothing for a client.
+NO_FLOOR = "idle-"
+# Where haul does more than the others; its plain work is compared with them.
+PLAIN_TOO = "verified-"
 
 
 def found(results):
     """All targets, ready for JSON."""
-    made = [asked(results, *target) for target in TARGETS]
+    by_name = {result["name"]: result for result in results}
+    made = [asked(by_name.get(target[0]), *target) for target in TARGETS]
     for result in results:
-        made += compared(result)
+        if not result["name"].startswith(FOR_MEMORY):
+            made += compared(result)
     made.append(memory_target(results))
     return made
 
 
-def asked(results, case, key, sign, times, other):
+def asked(result, case, key, sign, times, other):
+    what = " CPU time" if key == "cpu" else ""
     words = "at least" if sign == ">=" else "at most"
-    what = "" if key == "value" else " CPU time"
-    target = {"name": f"{case}:{what} {words} {times} x {other}",
-              "reached": None, "certain": True, "said": []}
-    for result in results:
-        if result["name"] == case:
-            judge(target, result, key, sign, times, other)
-    return target
+    name = f"{case}:{what} {words} {times} x {other}"
+    if result is None:
+        return {"name": name, "status": OPEN, "asked": False, "said": []}
+    mine = names(result, "haul")
+    if case in BLOCKING_ONLY:
+        mine = [one for one in mine if one == f"haul {MODES[0]}"]
+    if other == "floor":
+        other = result["floor"]
+
+    def good(ratio):
+        return ratio >= times if sign == ">=" else ratio <= times
+    return judged(name, result, mine, other, key, good)
 
 
-def judge(target, result, key, sign, times, other):
-    rows = {row["name"]: row for row in result["contenders"]}
-    name = result["floor"] if other == "floor" else other
-    modes = MODES[:1] if result["name"] in BLOCKING_ONLY else MODES
-    for mode in [*modes, ""]:
-        row = rows.get(f"haul {mode}".strip())
-        if row is None or name not in rows:
-            continue
-        mine, theirs = row["rounds"][key], rows[name]["rounds"][key]
-        ratio = statistics.median(mine) / statistics.median(theirs)
-        good = ratio >= times if sign == ">=" else ratio <= times
-        target["reached"] = good and target["reached"] is not False
-        if row["wide"] or rows[name]["wide"]:
-            target["certain"] = False
-        each = [a / b for a, b in zip(mine, theirs)]
-        target["said"].append(f"{row['name']} {ratio:.2f} "
-                              f"({min(each):.2f} to {max(each):.2f})")
+def names(result, wanted):
+    """All contenders of a kind, those without figures included."""
+    every = [row["name"] for row in result["contenders"]]
+    every += result["absent"]
+    return [name for name in every if kind(name) == wanted]
 
 
 def compared(result):
     """No peer is better, and the floor is not far."""
-    rows = result["contenders"]
-    mine = [row for row in rows if ours(row) and "--raw" not in row["name"]]
-    peers = [row for row in rows if row["name"] in PEERS]
-    choose = min if result["less_is_better"] else max
-    if mine and peers:
-        best = choose(peers, key=lambda row: row["median"]["value"])
-        yield times_better(result, mine, best, 1.0)
-    if mine and result["floor"] and not result["name"].startswith(NO_FLOOR):
-        best = next(row for row in rows if row["name"] == result["floor"])
-        yield times_better(result, mine, best, 1 / FLOOR)
+    plain = result["name"].startswith(PLAIN_TOO)
+    mine = names(result, "haul --raw" if plain else "haul")
+    less = result["less_is_better"]
+
+    def within(times):
+        return lambda ratio: (1 / ratio if less else ratio) >= 1 / times
+
+    peers = [row for row in result["contenders"]
+             if kind(row["name"]) == "peer"]
+    choose = min if less else max
+    best = choose(peers, key=lambda row: row["median"]["value"],
+                  default={"name": None})
+    yield judged(f"{result['name']}: no peer is better", result, mine,
+                 best["name"], "value", within(1), names(result, "peer"))
+    if names(result, "floor") and not result["name"].startswith(NO_FLOOR):
+        yield judged(f"{result['name']}: within {FLOOR} x of the floor",
+                     result, mine, result["floor"], "value",
+                     within(FLOOR), names(result, "floor"))
 
 
-def times_better(result, mine, other, least):
-    target = {"reached": True, "certain": not other["wide"], "said": []}
-    if least == 1:
-        target["name"] = f"{result['name']}: no peer is better"
-    else:
-        target["name"] = f"{result['name']}: within {FLOOR} x of the floor"
-    for row in mine:
-        ratio = row["median"]["value"] / other["median"]["value"]
-        better = 1 / ratio if result["less_is_better"] else ratio
-        target["reached"] = target["reached"] and better >= least
-        target["certain"] = target["certain"] and not row["wide"]
-        target["said"].append(f"{row['name']} {ratio:.2f} x {other['name']}")
+def judged(name, result, mine, other, key, good, others=()):
+    """A target by the figures of some rows against another.
+
+    others: all that the other was chosen from.
+    """
+    rows = {row["name"]: row for row in result["contenders"]}
+    target = {"name": name, "asked": True, "said": []}
+    theirs = rows.get(other)
+    verdicts = {verdict(target, rows[one], theirs, key, good)
+                for one in mine if one in rows and theirs}
+    for one in dict.fromkeys([*mine, *([other] if other else []), *others]):
+        if one in rows:
+            continue
+        why = result["absent"].get(one, "no figures")
+        target["said"].append(f"{one}: {why}")
+        target["asked"] = target["asked"] and why != NOT_ASKED
+        # A peer that cannot do it is not better.
+        if one in mine or one == other or why != FAILS:
+            verdicts.add(OPEN)
+    target["status"] = next((each for each in (MISSED, OPEN, WIDE, REACHED)
+                             if each in verdicts), OPEN)
     return target
+
+
+def verdict(target, row, other, key, good):
+    mine, theirs = row["rounds"][key], other["rounds"][key]
+    ratio = statistics.median(mine) / statistics.median(theirs)
+    each = [a / b for a, b in zip(mine, theirs) if b > 0] or [ratio]
+    said = (f"{row['name']} {ratio:.2f} x {other['name']}"
+            f" ({min(each):.2f} to {max(each):.2f})")
+    wide = [one["name"] for one in (row, other) if one["wide"]]
+    if wide:
+        all_good = good(min(each)) and good(max(each))
+        no_good = not any(map(good, each))
+        said += (f", too wide{', each round reaches it' if all_good else ''}"
+                 f"{', no round reaches it' if no_good else ''}")
+    target["said"].append(said)
+    if wide:
+        return WIDE
+    return REACHED if good(ratio) else MISSED
 
 
 def memory_target(results):
     """The highest peak of either end of a stream or transfer."""
     target = {"name": f"memory of streams below {MEMORY_LIMIT // MIB} MiB",
-              "reached": None, "certain": True, "said": []}
+              "status": OPEN, "asked": False, "said": []}
     peaks = [(max(values), end, result["name"], row["name"])
              for result in results for row in result["contenders"]
              for end, values in row["rounds"]["memory_bytes"].items()
-             if ours(row) and end in ("send", "receive")]
+             if row["name"].startswith("haul") and end in ("send", "receive")]
     if peaks:
         peak, end, case, name = max(peaks)
-        target["reached"] = peak < MEMORY_LIMIT
+        target["asked"] = True
+        target["status"] = REACHED if peak < MEMORY_LIMIT else MISSED
         target["said"] = [f"at most {peak / MIB:.1f} MiB "
                           f"({end} of {name} in {case})"]
     return target
 
 
 def lines(all_of_them):
-    """The lines of the targets; a question mark: by figures too wide."""
+    """The lines of the targets, and what they come to."""
+    count = dict.fromkeys((REACHED, MISSED, WIDE, OPEN), 0)
     for target in all_of_them:
-        if target["reached"] is not None:
-            word = "reached" if target["reached"] else "MISSED"
-            word += "" if target["certain"] else "?"
-            yield f"{word:8} {target['name']}: {'; '.join(target['said'])}"
-    left = sum(target["reached"] is None for target in all_of_them)
-    if left:
-        yield f"not run: {left} targets of {len(all_of_them)}"
+        count[target["status"]] += 1
+        if target["asked"]:
+            yield (f"{target['status']:8} {target['name']}: "
+                   f"{'; '.join(target['said'])}")
+    left = sum(not target["asked"] for target in all_of_them)
+    yield (f"{len(all_of_them)} targets: {count[REACHED]} reached, "
+           f"{count[MISSED]} missed, {count[WIDE]} too wide to tell, "
+           f"{count[OPEN]} open" + (f" ({left} not run)" if left else ""))

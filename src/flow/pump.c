@@ -127,16 +127,11 @@ make_room(struct pump *p)
 	return p->size - p->end;
 }
 
-/*
- * A little goes by memory, which takes less time then, and is all there was:
- * no need to be told so by the kernel.
- */
+/* A little goes by memory, which takes less time then. */
 static void
 note_amount(struct pump *p, size_t amount)
 {
 	p->little = amount < LITTLE && sock_moving(p->from) == 0;
-	if (p->little)
-		sock_emptied(p->from);
 }
 
 /* So much has gone through that more of it is likely. */

@@ -23,7 +23,8 @@ struct sk_addr {
 /*
  * What a transport can do. Each function makes one attempt and returns SK_OK,
  * SK_EOF, a want, or SK_ERROR with *e filled; none waits, none knows the mode
- * or the deadline. NULL means that there is nothing to do (SK_OK), but for
+ * or the deadline; but where s->sleeps says so, an attempt to receive may sleep
+ * until it is interrupted (a want then). NULL means that there is nothing to do (SK_OK), but for
  * accept, recv and send, which must not be called then.
  */
 struct transport {
@@ -122,12 +123,13 @@ struct sock {
 	atomic_bool input_stopped;
 	atomic_bool ended;	/* the peer has ended its direction */
 	bool no_move;		/* the kernel has refused to move bytes */
-	bool emptied;		/* the owner has heard of no more */
 	bool opaque;		/* a layer has to see every byte */
 	bool armed;		/* closing it would reset it */
 	bool shut;		/* our direction has ended... */
 	bool clean;		/* ...with everything acknowledged before */
 	bool kicked;		/* see sock_set_kicked */
+	bool sleeps;		/* ...and the attempt to receive may sleep */
+	bool blocks;		/* ...as fd does not have O_NONBLOCK */
 	const struct latch *abort;
 	struct latch *stop;
 	const struct latch *nudge;
@@ -157,8 +159,14 @@ void sock_pause(struct sock *s, enum sk_side side, int64_t wake_ns,
 void sock_begin(struct sock *s, enum sk_side side);
 bool sock_again(struct sock *s, enum sk_side side, enum sk_result *r);
 
-/* Whether a thread that sleeps for a side needs to watch nothing but s. */
+/* Whether a thread that waits for a side needs to watch nothing but s. */
 bool sock_is_kicked(const struct sock *s, enum sk_side side);
+
+/*
+ * Let fd block or not. Only what an attempt to receive sleeps in may do so:
+ * everything else says MSG_DONTWAIT or the like, or comes after this.
+ */
+void sock_set_blocks(struct sock *s, bool blocks);
 
 /*
  * Whether a side may go on by its pace, with up to *len bytes: what a stream
@@ -167,9 +175,6 @@ bool sock_is_kicked(const struct sock *s, enum sk_side side);
  */
 bool sock_may_go(struct sock *s, enum sk_side side, size_t *len);
 void sock_went(struct sock *s, enum sk_side side, size_t len);
-
-/* Whether the next attempt to receive would be in vain; told once. */
-bool sock_is_empty(struct sock *s);
 
 /* A new descriptor becomes the connection of s. */
 void sock_become(struct sock *s, const struct transport *tr, int fd);

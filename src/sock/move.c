@@ -101,13 +101,14 @@ try_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
 		*waits = to;
 		return SK_WANT_WRITE;
 	}
-	if (sock_is_empty(from))
-		return SK_WANT_READ;
+	/* It would block for all that is to go into it. */
+	if (to->blocks)
+		sock_set_blocks(to, false);
 	if (through_is_possible(from->kind, to->kind))
 		return through_move(from, to, max, moved, waits, e);
 	do
 		n = sys_move(from, to, max);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && errno == EINTR && !from->kicked);
 	if (n > 0) {
 		*moved = (size_t)n;
 		from->stalls = 0;
@@ -116,6 +117,8 @@ try_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
 	if (n == 0)
 		return from->tr->try_next != NULL ?
 		    from->tr->try_next(from, e) : SK_EOF;
+	if (errno == EINTR)
+		return SK_WANT_READ;
 	if (errno == EAGAIN || errno == EWOULDBLOCK)
 		return move_want(from, to, waits);
 	return move_error(from, to, errno, waits, e);

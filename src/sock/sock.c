@@ -2,6 +2,7 @@
 #include "sock/impl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,27 +173,13 @@ sock_handshake(struct sock *s, struct err *e)
 	return r;
 }
 
-void
-sock_emptied(struct sock *s)
-{
-	/* poll(2) may not know of the end of a FIFO that we opened again. */
-	s->emptied = s->kind == KIND_TCP || s->kind == KIND_STREAM;
-}
-
-bool
-sock_is_empty(struct sock *s)
-{
-	bool empty = s->emptied;
-
-	s->emptied = false;
-	return empty;
-}
-
 static enum sk_result
 try_recv(struct sock *s, void *buf, size_t len, size_t *got, struct err *e)
 {
-	if (!sock_may_go(s, SK_IN, &len) || sock_is_empty(s))
+	if (!sock_may_go(s, SK_IN, &len))
 		return SK_WANT_READ;
+	s->sleeps = sock_is_kicked(s, SK_IN) &&
+	    s->deadline_ns[SK_IN] == CLOCK_NEVER;
 	if (through_held(s) > 0)
 		return through_recv(s, buf, len, got, e);
 	return s->tr->try_recv(s, buf, len, got, e);
@@ -386,6 +373,16 @@ void
 sock_set_abort(struct sock *s, const struct latch *latch)
 {
 	s->abort = latch;
+}
+
+void
+sock_set_blocks(struct sock *s, bool blocks)
+{
+	int flags = fcntl(s->fd, F_GETFL);
+
+	(void)fcntl(s->fd, F_SETFL, blocks ? flags & ~O_NONBLOCK :
+	    flags | O_NONBLOCK);
+	s->blocks = blocks;
 }
 
 void

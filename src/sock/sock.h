@@ -169,12 +169,7 @@ bool sock_can_move(const struct sock *from, const struct sock *to);
  */
 size_t sock_moving(const struct sock *from);
 
-/*
- * Hints: what was received was all there was, so that the next call for input
- * waits before it tries (streams); and much goes through a socket,
- * so that a pipe had better hold more than it does by itself.
- */
-void sock_emptied(struct sock *s);
+/* Much goes through s: if it is a pipe, it had better hold more. */
 void sock_widen(struct sock *s);
 
 /*

@@ -184,14 +184,10 @@ static void
 stdio_set_kicked(struct sock *s)
 {
 	struct stdio *f = s->priv;
-	int flags;
 
-	if (f->access != ACCESS_OURS || s->kind != KIND_PIPE ||
-	    f->inherited != STDIN_FILENO)
-		return;
-	flags = fcntl(s->fd, F_GETFL);
-	(void)fcntl(s->fd, F_SETFL, s->kicked ? flags & ~O_NONBLOCK :
-	    flags | O_NONBLOCK);
+	if (f->access == ACCESS_OURS && s->kind == KIND_PIPE &&
+	    f->inherited == STDIN_FILENO)
+		sock_set_blocks(s, s->kicked);
 }
 
 static enum sk_result
@@ -221,7 +217,7 @@ stdio_try_recv(struct sock *s, void *buf, size_t len, size_t *got,
 				return r;
 		} else if (errno == EAGAIN || errno == EWOULDBLOCK)
 			return SK_WANT_READ;
-		else if (errno == EINTR && s->kicked)
+		else if (errno == EINTR && s->sleeps)
 			return SK_WANT_READ;
 		else if (errno != EINTR)
 			return local_error(s, errno, e);

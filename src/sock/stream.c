@@ -48,15 +48,15 @@ stream_try_recv(struct sock *s, void *buf, size_t len, size_t *got,
 	ssize_t n;
 
 	do
-		n = recv(s->fd, buf, len, MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
+		n = recv(s->fd, buf, len, s->sleeps ? 0 : MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR && !s->sleeps);
 	if (n > 0) {
 		*got = (size_t)n;
 		return SK_OK;
 	}
 	if (n == 0)
 		return stream_try_next(s, e);
-	if (errno == EAGAIN || errno == EWOULDBLOCK)
+	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
 		return SK_WANT_READ;
 	return broken(s, errno, "receiving", e);
 }
@@ -127,6 +127,12 @@ stream_try_probe(struct sock *s, struct err *e)
 	return sys == 0 ? SK_OK : broken_out(s, sys, e);
 }
 
+static void
+stream_set_kicked(struct sock *s)
+{
+	sock_set_blocks(s, s->kicked && s->deadline_ns[SK_IN] == CLOCK_NEVER);
+}
+
 const struct transport transport_stream = {
 	.try_recv = stream_try_recv,
 	.try_send = stream_try_send,
@@ -134,4 +140,5 @@ const struct transport transport_stream = {
 	.try_drain = stream_try_drain,
 	.try_probe = stream_try_probe,
 	.try_next = stream_try_next,
+	.set_kicked = stream_set_kicked,
 };

@@ -92,7 +92,7 @@ fill(struct sock *from, size_t max, struct err *e)
 	do
 		n = splice(from->fd, NULL, from->through->write_fd, NULL, max,
 		    SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && errno == EINTR && !from->kicked);
 	if (n > 0) {
 		from->through->held = (size_t)n;
 		return SK_OK;
@@ -100,7 +100,7 @@ fill(struct sock *from, size_t max, struct err *e)
 	sys = errno;
 	if (n == 0)
 		return from->tr->try_next(from, e);
-	if (sys == EAGAIN || sys == EWOULDBLOCK)
+	if (sys == EAGAIN || sys == EWOULDBLOCK || sys == EINTR)
 		return SK_WANT_READ;
 	if (sys == EINVAL || sys == ENOSYS || sys == EPERM) {
 		from->no_move = true;

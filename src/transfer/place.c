@@ -142,6 +142,7 @@ place_close(struct place *p)
 		(void)close(p->dir);
 	sock_abort(&p->out);
 	digest_free(p->out_digest);
+	digest_free(p->spare);
 	free(p);
 }
 

@@ -37,6 +37,7 @@ struct place {
 	struct place_level *made;	/* of offers: what we have made */
 	bool looked, was_empty;	/* the directory, before the first offer */
 	char last[NAME_COMPONENT_MAX + 1];	/* name in it, of the offers */
+	struct digest *spare;	/* of the last target, for the next */
 
 	/* Standard output, and what was written to it over all connections. */
 	struct sock *out;

@@ -36,7 +36,9 @@ work(void *arg)
 		(void)pthread_mutex_lock(&a->lock);
 		a->asked = false;
 		a->done = true;
+		(void)pthread_mutex_unlock(&a->lock);
 		(void)pthread_cond_signal(&a->changed);
+		(void)pthread_mutex_lock(&a->lock);
 	}
 	(void)pthread_mutex_unlock(&a->lock);
 	return NULL;
@@ -96,8 +98,9 @@ ahead_begin(struct ahead *a, struct source *s, const struct entry *n,
 	(void)pthread_mutex_lock(&a->lock);
 	a->asked = true;
 	a->done = false;
-	(void)pthread_cond_signal(&a->changed);
 	(void)pthread_mutex_unlock(&a->lock);
+	/* Not before that: who wakes would only wait for the lock. */
+	(void)pthread_cond_signal(&a->changed);
 }
 
 bool

@@ -52,24 +52,33 @@ fill(struct channel *c, size_t max, struct err *e)
 	return r;
 }
 
-/* The same for frames: what is there goes to the front. */
+/*
+ * The same for frames: what is there goes to the front, but so that the content
+ * behind the header of a DATA frame begins at a page. All of it and the header
+ * behind it come at once, or each frame would end in a read and a write of 16
+ * bytes, and half of the others would go across pages.
+ */
 static enum sk_result
 fill_frames(struct channel *c, struct err *e)
 {
-	memmove(c->in, c->in + c->in_start, c->in_end - c->in_start);
-	c->in_end -= c->in_start;
-	c->in_start = 0;
-	return fill(c, CHANNEL_BUFFER - c->in_end, e);
+	size_t len = c->in_end - c->in_start;
+
+	memmove(c->in + CHANNEL_START, c->in + c->in_start, len);
+	c->in_start = CHANNEL_START;
+	c->in_end = CHANNEL_START + len;
+	return fill(c, WIRE_HEADER + CHANNEL_BUFFER + WIRE_HEADER - len, e);
 }
 
 /* The same for the content of a DATA frame, and the header behind it. */
 static enum sk_result
 fill_data(struct channel *c, struct err *e)
 {
-	size_t max = c->data_left + WIRE_HEADER;
+	size_t max = CHANNEL_BUFFER + WIRE_HEADER;
 
+	if (max > c->data_left + WIRE_HEADER)
+		max = c->data_left + WIRE_HEADER;
 	c->in_start = c->in_end = c->data_taken % CHANNEL_PAGE;
-	return fill(c, max < CHANNEL_BUFFER ? max : CHANNEL_BUFFER, e);
+	return fill(c, max, e);
 }
 
 static enum sk_result

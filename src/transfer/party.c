@@ -1,7 +1,6 @@
 #include "transfer/party_impl.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -169,8 +168,11 @@ party_outcome(struct party *p, struct err *e)
 void
 party_set_name(struct party *p, const char *name)
 {
+	size_t len = strnlen(name, sizeof(p->status->name) - 1);
+
 	(void)pthread_mutex_lock(&p->status->lock);
-	(void)snprintf(p->status->name, sizeof(p->status->name), "%s", name);
+	memcpy(p->status->name, name, len);
+	p->status->name[len] = '\0';
 	(void)pthread_mutex_unlock(&p->status->lock);
 }
 

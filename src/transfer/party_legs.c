@@ -15,7 +15,7 @@ enum {
 	/* What a leg does before the other one has its turn. */
 	STEPS = 16,
 	/* What is worth waking the out leg for, while more comes in. */
-	RINGS_MAX = 32,
+	RINGS_MAX = 128,
 	/* Whoever speaks the protocol greets at once. */
 	GREETING_LIMIT_MS = 10 * 1000,
 };

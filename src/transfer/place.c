@@ -1,5 +1,6 @@
 #include "transfer/place_impl.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -128,6 +129,7 @@ place_forget(struct place *p)
 			(void)close(p->parents[i].fd);
 		p->parents[i].fd = -1;
 	}
+	p->looked = false;
 }
 
 void
@@ -140,6 +142,7 @@ place_close(struct place *p)
 		(void)close(p->dir);
 	sock_abort(&p->out);
 	digest_free(p->out_digest);
+	digest_free(p->spare);
 	free(p);
 }
 
@@ -229,6 +232,45 @@ open_directory(struct place *p, enum place_use use, const char *path)
 	return descend(p, at, path) ? at->fd : -1;
 }
 
+static bool
+is_empty(int directory)
+{
+	int fd = openat(directory, ".", OPEN_DIRECTORY);
+	DIR *dir = fd != -1 ? fdopendir(fd) : NULL;
+	const struct dirent *d;
+
+	if (dir == NULL) {
+		if (fd != -1)
+			(void)close(fd);
+		return false;
+	}
+	errno = 0;
+	do
+		d = readdir(dir);
+	while (d != NULL && (strcmp(d->d_name, ".") == 0 ||
+	    strcmp(d->d_name, "..") == 0));
+	(void)closedir(dir);
+	return d == NULL && errno == 0;
+}
+
+/*
+ * Before the first offer can make anything. Names come in order, and whoever
+ * does not keep to that may offer one twice.
+ */
+static void
+look(struct place *p, const char *name)
+{
+	if (!p->looked) {
+		p->was_empty = is_empty(p->dir);
+		p->last[0] = '\0';
+		p->looked = true;
+	}
+	if (!p->was_empty || name == NULL)
+		return;
+	p->was_empty = strcmp(name, p->last) > 0;
+	memcpy(p->last, name, strlen(name) + 1);
+}
+
 int
 place_parent(struct place *p, enum place_use use, const char *name,
     const char **base, struct err *e)
@@ -242,6 +284,8 @@ place_parent(struct place *p, enum place_use use, const char *name,
 		return p->dir;
 	}
 	slash = strrchr(name, '/');
+	if (use == FOR_OFFERS)
+		look(p, slash == NULL ? name : NULL);
 	if (slash == NULL) {
 		*base = name;
 		return p->dir;
@@ -270,7 +314,9 @@ place_is_fresh(struct place *p, const char *name)
 
 	while (p->made != NULL && !is_inside(name, p->made->name))
 		pop(&p->made);
-	return p->made != NULL && slash != NULL &&
+	if (slash == NULL)
+		return p->looked && p->was_empty;
+	return p->made != NULL &&
 	    strlen(p->made->name) == (size_t)(slash - name);
 }
 

@@ -35,6 +35,9 @@ struct place {
 	struct place_parent parents[PLACE_USES];
 	struct place_level *top;	/* of what is finished */
 	struct place_level *made;	/* of offers: what we have made */
+	bool looked, was_empty;	/* the directory, before the first offer */
+	char last[NAME_COMPONENT_MAX + 1];	/* name in it, of the offers */
+	struct digest *spare;	/* of the last target, for the next */
 
 	/* Standard output, and what was written to it over all connections. */
 	struct sock *out;
@@ -53,9 +56,10 @@ int place_parent(struct place *p, enum place_use use, const char *name,
     const char **base, struct err *e);
 
 /*
- * Whether the directory of a name that is offered was made by us just now: then
- * there is nothing in it that could be found. (What somebody else puts there
- * meanwhile is not replaced either.)
+ * Whether the directory of a name that is offered was made by us just now, or
+ * is the place and was empty when the transfer began: then there is nothing in
+ * it that could be found. (What somebody else puts there meanwhile is not
+ * replaced either.) A small file takes a fifth less of the receiver's time.
  */
 bool place_is_fresh(struct place *p, const char *name);
 

@@ -27,18 +27,6 @@ target_fail(const struct target *t, int sys, const char *text, struct err *e)
 	return false;
 }
 
-/* The directory and base name for data; -1 with *e filled. */
-int
-target_locate(struct target *t, enum place_use use, const char **base,
-    char partial[NAME_COMPONENT_MAX + 1], struct err *e)
-{
-	int dir = place_parent(t->place, use, t->name, base, e);
-
-	if (dir != -1)
-		name_partial(*base, partial);
-	return dir;
-}
-
 static void
 forget_partial(struct target *t)
 {
@@ -47,9 +35,11 @@ forget_partial(struct target *t)
 	const char *base;
 	int dir;
 
-	dir = target_locate(t, FOR_DATA, &base, partial, &e);
-	if (dir != -1)
+	dir = place_parent(t->place, FOR_DATA, t->name, &base, &e);
+	if (dir != -1) {
+		name_partial(base, partial);
 		(void)unlinkat(dir, partial, 0);
+	}
 	err_clear(&e);
 	t->partial = false;
 }
@@ -59,6 +49,32 @@ target_drop(struct target *t)
 {
 	if (t->partial)
 		forget_partial(t);
+}
+
+/* One serves all files, and stays in the cache, though many are offered. */
+bool
+target_open_digest(struct target *t, struct err *e)
+{
+	if (t->digest != NULL)
+		return true;
+	t->digest = t->place->spare;
+	t->place->spare = NULL;
+	if (t->digest == NULL)
+		t->digest = digest_new(e);
+	else
+		digest_reset(t->digest);
+	t->owns_digest = t->digest != NULL;
+	return t->owns_digest;
+}
+
+static void
+close_digest(struct target *t)
+{
+	if (t->place->spare == NULL)
+		t->place->spare = t->digest;
+	else
+		digest_free(t->digest);
+	t->digest = NULL;
 }
 
 void
@@ -75,7 +91,7 @@ target_free(struct target *t)
 	if (t->fd != -1)
 		(void)close(t->fd);
 	if (t->owns_digest)
-		digest_free(t->digest);
+		close_digest(t);
 	free(t->name);
 	free(t);
 }
@@ -161,7 +177,7 @@ make_partial(struct target *t, struct err *e)
 	const char *base;
 	int dir;
 
-	dir = target_locate(t, FOR_DATA, &base, partial, e);
+	dir = place_parent(t->place, FOR_DATA, t->name, &base, e);
 	if (dir == -1)
 		return false;
 	/* A small file has no partial file: continuing it gains nothing. */
@@ -170,6 +186,7 @@ make_partial(struct target *t, struct err *e)
 	t->unnamed = t->made = t->fd != -1;
 	if (t->unnamed)
 		return true;
+	name_partial(base, partial);
 	t->fd = openat(dir, partial, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW |
 	    O_CLOEXEC, t->mode | OWNER_READ_WRITE);
 	/* One that is there was looked at before, and not used. */
@@ -193,6 +210,8 @@ target_begin(struct target *t, uint64_t offset, struct err *e)
 		return offset == t->pos || target_fail(t, 0,
 		    "what was written to standard output is not what is "
 		    "sent now", e);
+	if (!target_open_digest(t, e))
+		return false;
 	/* Of an empty one, nothing is there and nothing is to come. */
 	if (offset > 0 || (t->final && t->size == 0))
 		return true;
@@ -336,15 +355,17 @@ give_name(struct target *t, struct err *e)
 	const char *base;
 	int dir, r;
 
-	dir = target_locate(t, FOR_DATA, &base, partial, e);
+	dir = place_parent(t->place, FOR_DATA, t->name, &base, e);
 	if (dir == -1)
 		return false;
 	if (t->unnamed)
 		r = fsys_name(t->fd, dir, base);
-	else if (t->place->config.force)
-		r = renameat(dir, partial, dir, base);
-	else
-		r = fsys_rename_new(dir, partial, base);
+	else {
+		name_partial(base, partial);
+		r = t->place->config.force ?
+		    renameat(dir, partial, dir, base) :
+		    fsys_rename_new(dir, partial, base);
+	}
 	if (r != 0 && errno == EEXIST)
 		return target_fail(t, 0, "exists; use --force to replace it",
 		    e);

@@ -197,19 +197,19 @@ find(struct target *t, const struct wire_offer *o, struct err *e)
 
 	if (t->place->out != NULL)
 		return find_output(t, o, e);
-	dir = target_locate(t, FOR_OFFERS, &base, partial, e);
+	dir = place_parent(t->place, FOR_OFFERS, t->name, &base, e);
 	if (dir == -1)
 		return false;
-	/* What was begun goes on; it may be about to replace a final one. */
-	if (!place_is_fresh(t->place, t->name) &&
-	    (!target_find_partial(t, dir, partial, e) ||
-	    !find_final(t, dir, base, e)))
-		return false;
+	if (!place_is_fresh(t->place, t->name)) {
+		name_partial(base, partial);
+		/* What was begun goes on, and may be to replace a final one. */
+		if (!target_find_partial(t, dir, partial, e) ||
+		    !find_final(t, dir, base, e))
+			return false;
+	}
 	if (!has_space(t, dir, o->stored, e))
 		return false;
-	t->digest = digest_new(e);
-	t->owns_digest = t->digest != NULL;
-	return t->owns_digest;
+	return t->there == 0 || target_open_digest(t, e);
 }
 
 struct target *

@@ -23,7 +23,7 @@ struct target {
 	uint64_t synced;	/* how far the disk has it, with --fsync */
 	uint64_t data_start, data_end;	/* of what is there: no hole */
 	uint64_t there, pos;
-	struct digest *digest;	/* of the first pos bytes */
+	struct digest *digest;	/* of the first pos bytes; NULL: not yet */
 	bool owns_digest;
 };
 
@@ -31,12 +31,8 @@ struct target {
 bool target_fail(const struct target *t, int sys, const char *text,
     struct err *e);
 
-/*
- * The directory of the file, its name and that of its partial file there; -1
- * with *e filled.
- */
-int target_locate(struct target *t, enum place_use use, const char **base,
-    char partial[NAME_COMPONENT_MAX + 1], struct err *e);
+/* A digest of nothing so far, if it has none. False with *e filled. */
+bool target_open_digest(struct target *t, struct err *e);
 
 /*
  * In target_find.c: lock a partial file, and see that its name still leads to

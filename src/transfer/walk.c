@@ -29,6 +29,8 @@ struct walk {
 	char *const *operands;
 	struct level *top;	/* NULL: the next operand */
 	bool again;		/* an operand itself is no entry: go on */
+	uint64_t names_max;	/* of a directory worth reading; 0: any */
+	bool too_many;		/* one has more */
 	size_t name_start;	/* in path, of what is below this operand */
 	char path[PATH_MAX];
 };
@@ -76,16 +78,18 @@ add_name(struct level *l, const char *name, size_t *used, size_t *room)
 
 /* Read all names; 0 or an errno. */
 static int
-read_names(struct level *l, DIR *dir)
+read_names(struct walk *w, struct level *l, DIR *dir)
 {
 	size_t i, used = 0, room = 0;
 	const struct dirent *d;
 
-	for (errno = 0; (d = readdir(dir)) != NULL; errno = 0)
+	for (errno = 0; (d = readdir(dir)) != NULL && !w->too_many; errno = 0) {
 		if (strcmp(d->d_name, ".") != 0 &&
 		    strcmp(d->d_name, "..") != 0 &&
 		    !add_name(l, d->d_name, &used, &room))
 			return ENOMEM;
+		w->too_many = w->names_max > 0 && l->count > w->names_max;
+	}
 	if (errno != 0 || l->count == 0)
 		return errno;
 	l->names = malloc(l->count * sizeof(*l->names));
@@ -134,7 +138,7 @@ enter(struct walk *w, int fd, struct err *e)
 		if (copy != -1)
 			(void)close(copy);
 	} else
-		sys = read_names(l, dir);
+		sys = read_names(w, l, dir);
 	if (dir != NULL)
 		(void)closedir(dir);
 	if (sys == 0)
@@ -276,13 +280,10 @@ next_operand(struct walk *w, struct entry *n, struct err *e)
 	fd = open(operand, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd == -1)
 		goto failed;
-	if (!is_nameless(w->path + w->name_start)) {
-		if (!enter(w, fd, e))
-			return WALK_FAILED;
-		return make_entry(w, n, AT_FDCWD, operand, &st, e);
-	}
 	if (!enter(w, fd, e))
 		return WALK_FAILED;
+	if (!is_nameless(w->path + w->name_start))
+		return make_entry(w, n, AT_FDCWD, operand, &st, e);
 	/* Behind the slash that will follow, if there is none yet. */
 	w->name_start = len + (w->path[len - 1] != '/');
 	w->again = true;
@@ -477,7 +478,9 @@ walk_count(char *const *operands, uint64_t max, int64_t deadline_ns,
 	struct entry n;
 
 	*entries = *bytes = 0;
-	while (w != NULL && *entries <= max &&
+	if (w != NULL)
+		w->names_max = max;
+	while (w != NULL && *entries <= max && !w->too_many &&
 	    clock_now_ns() < deadline_ns &&
 	    (r = walk_next(w, &n, &e)) != WALK_END) {
 		if (r == WALK_ENTRY) {

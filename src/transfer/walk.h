@@ -48,7 +48,8 @@ bool walk_shape(char *const *operands, enum wire_shape *shape, struct err *e);
 
 /*
  * Walk them once to count entries, and bytes (WIRE_UNKNOWN with a stream, or if
- * there are more than max entries or the deadline has come).
+ * there are more than max entries, or names in one directory, or the deadline
+ * has come).
  */
 void walk_count(char *const *operands, uint64_t max, int64_t deadline_ns,
     uint64_t *entries, uint64_t *bytes);

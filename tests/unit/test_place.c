@@ -1294,6 +1294,18 @@ test_again(void)
 	    files_count(files_path("in/f")) == 1,
 	    "a link in its place leads nowhere");
 	place_close(place);
+	/* Nothing is looked for in what was empty, in this transfer. */
+	lay_out();
+	place = open_place(PLACE_DIRECTORY, files_path("in"), false, &e);
+	meet_again(place);
+	a = send_text("x", CONTENT);
+	first = part_again();
+	(void)files_put_text(files_path("in/y"), CONTENT);
+	meet_again(place);
+	b = send_text("y", CONTENT);
+	check(first == 0 && part_again() == 0 && is_outcome(a, TAKEN) &&
+	    is_outcome(b, THERE), "what was empty once is looked at again");
+	place_close(place);
 }
 
 static void

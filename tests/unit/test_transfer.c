@@ -29,7 +29,8 @@ enum {
 };
 
 static const size_t sizes[] = { 0, 1, 2, 4095, 4096, 4097, 65535, 65536,
-    65537, 262127, 262128, 262143, 262144, 262145, SIZE_MAX_SENT };
+    65537, 262127, 262128, 262143, 262144, 262145, 524271, 524272, 524287,
+    524288, 524289, SIZE_MAX_SENT };
 
 /* Whether it has to be quick. */
 static bool under_valgrind;

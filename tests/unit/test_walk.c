@@ -588,6 +588,15 @@ test_count(void)
 	walk_count(operands, 4, CLOCK_NEVER, &entries, &bytes);
 	tap_ok(entries == WIRE_UNKNOWN && bytes == WIRE_UNKNOWN,
 	    "more are not counted");
+	/* Nor is a large directory read to its end for that. */
+	operands[1] = NULL;
+	(void)mkfifo(files_path("count/d/q"), 0644);
+	walk_count(operands, 5, CLOCK_NEVER, &entries, &bytes);
+	tap_ok(entries == 4 && bytes == 12, "as many names as may be read");
+	(void)mkfifo(files_path("count/d/r"), 0644);
+	walk_count(operands, 5, CLOCK_NEVER, &entries, &bytes);
+	tap_ok(entries == WIRE_UNKNOWN && bytes == WIRE_UNKNOWN,
+	    "more names are not read, whatever they are of");
 }
 
 /* Given up in the middle: nothing is left open or lost. */

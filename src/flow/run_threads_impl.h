@@ -13,7 +13,7 @@ struct run_threads_part {
 	struct latch news;		/* for the judge */
 	struct latch wake[STAGE_LEGS];	/* for a leg that waits for nobody */
 	bool single;			/* as run.single */
-	atomic_bool solo;		/* the stage is the run's thread alone */
+	atomic_bool solo;		/* the run's thread is alone */
 	struct run_threads_part *next;	/* of those that are kept */
 };
 
@@ -37,8 +37,8 @@ struct threads_task {
 };
 
 /*
- * Whoever starts threads enters before, and leaves after: the last to leave ends
- * those that are kept. run_threads_pool.c.
+ * Whoever starts threads enters before, and leaves after: the last to leave
+ * ends those that are kept. run_threads_pool.c.
  */
 void threads_enter(void);
 void threads_leave(void);

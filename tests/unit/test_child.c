@@ -11,6 +11,7 @@
 enum {
 	OUTPUT_MAX = 64 * 1024,
 	CHILDREN = 200,
+	EARLY = 20,
 	THREADS = 8,
 	PROBE_FDS = 1024,
 };
@@ -59,6 +60,7 @@ static const char probed[] = "fds: 0 1 2\n0: blocking\n1: blocking\n"
 
 struct test {
 	enum sk_mode mode;
+	bool aside;		/* started by a thread of its own */
 	const char *name;	/* of the mode */
 	struct sock *conn, *client, *child;
 	char output[OUTPUT_MAX];
@@ -78,10 +80,29 @@ open_pair(struct test *t, enum net_kind kind)
 	return true;
 }
 
+static void
+start_aside(struct test *t, const struct child_command *command)
+{
+	enum sk_result r;
+
+	t->child = child_start_aside(command, t->conn, t->conn, &t->e);
+	if (t->child == NULL)
+		return;
+	do
+		r = sock_connect(t->child, &t->e);
+	while (r == SK_WANT_READ && sock_wait(t->child, SK_OUT, r) == SK_OK);
+	if (r != SK_OK)
+		sock_abort(&t->child);
+}
+
 static bool
 start(struct test *t, const struct child_command *command)
 {
-	t->child = child_start(command, t->conn, t->conn, t->mode, &t->e);
+	if (t->aside)
+		start_aside(t, command);
+	else
+		t->child = child_start(command, t->conn, t->conn, t->mode,
+		    &t->e);
 	if (t->child != NULL)
 		sock_set_deadline(t->child, net_limit_ns());
 	return t->child != NULL;
@@ -538,6 +559,7 @@ test_no_streams(struct test *t)
 	make_file(path, "\1\2\3\n", 0755);
 	if (!open_pair(t, NET_UNIX))
 		return;
+	child_helpers_end();
 	pid = fork();
 	if (pid == 0) {
 		(void)close(0);
@@ -738,6 +760,106 @@ test_threads(enum sk_mode mode)
 	    net_mode_names[mode]);
 }
 
+/* --- aside ------------------------------------------------------------------ */
+
+static int
+open_fds(void)
+{
+	int fd, count = 0;
+
+	for (fd = 0; fd < PROBE_FDS; fd++)
+		count += fcntl(fd, F_GETFD) != -1;
+	return count;
+}
+
+/* A signal for those that are still to be started reaches them once they run. */
+static void
+test_early_signal(struct test *t)
+{
+	const struct child_command command = { .shell = "sleep 60" };
+	struct sock *children[EARLY] = { NULL };
+	enum sk_result r;
+	int i, right = 0;
+
+	if (!open_pair(t, NET_UNIX))
+		return;
+	for (i = 0; i < EARLY; i++)
+		children[i] = child_start_aside(&command, t->conn, t->conn,
+		    &t->e);
+	for (i = 0; i < EARLY; i++)
+		if (children[i] != NULL)
+			child_signal(children[i], SIGTERM);
+	for (i = 0; i < EARLY; i++) {
+		if (children[i] == NULL)
+			continue;
+		do
+			r = sock_connect(children[i], &t->e);
+		while (r == SK_WANT_READ &&
+		    sock_wait(children[i], SK_OUT, r) == SK_OK);
+		sock_set_deadline(children[i], net_limit_ns());
+		right += r == SK_OK && await_end(children[i]) == SK_EOF &&
+		    child_status(children[i]) == 128 + SIGTERM;
+		sock_abort(&children[i]);
+	}
+	tap_int(right, EARLY, "%s: a signal from before they run", t->name);
+	finish(t);
+}
+
+/* Whether they have begun or not, none is waited for, and nothing is left. */
+static void
+test_given_up(struct test *t)
+{
+	const struct child_command command = { .shell = "exit 0" };
+	struct sock *children[CHILDREN] = { NULL };
+	int64_t limit = net_limit_ns();
+	int i, before, made = 0;
+
+	child_helpers_end();
+	before = open_fds();
+	if (!open_pair(t, NET_UNIX))
+		return;
+	for (i = 0; i < CHILDREN; i++) {
+		children[i] = child_start_aside(&command, t->conn, t->conn,
+		    &t->e);
+		made += children[i] != NULL;
+	}
+	tap_int(made, CHILDREN, "%s: many, to be given up", t->name);
+	for (i = 0; i < CHILDREN; i++)
+		sock_abort(&children[i]);
+	finish(t);
+	t->aside = false;
+	while (!is_childless() && clock_now_ns() < limit)
+		(void)run_shell(t, "exit 0");
+	tap_ok(is_childless(), "%s: no zombies", t->name);
+	tap_int(open_fds(), before, "%s: no descriptors", t->name);
+	child_helpers_end();
+}
+
+static void
+test_aside(void)
+{
+	static struct test t;
+
+	t.mode = SK_NONBLOCKING;
+	t.aside = true;
+	t.name = "aside";
+	test_status(&t);
+	test_probe(&t);
+	test_limit(&t);
+	test_refused(&t);
+	test_path(&t);
+	test_unfinished(&t);
+	test_environment(&t);
+	test_low_numbers(&t);
+	test_no_streams(&t);
+	test_signal(&t);
+	test_deadline(&t);
+	test_many(&t);
+	test_aborted(&t);
+	test_early_signal(&t);
+	test_given_up(&t);
+}
+
 static void
 test_mode(enum sk_mode mode)
 {
@@ -778,6 +900,7 @@ main(int argc, char **argv)
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	test_mode(SK_NONBLOCKING);
 	test_mode(SK_BLOCKING);
+	test_aside();
 	net_clean();
 	return tap_done();
 }

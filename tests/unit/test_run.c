@@ -28,6 +28,7 @@ struct made {
 	    struct err *);
 	struct runner *runner;
 	struct made *other;
+	struct sock *sock;
 	_Atomic int steps[STAGE_LEGS];
 	_Atomic int flag;
 	int stages;		/* that are still to come */
@@ -38,6 +39,7 @@ struct made {
 };
 
 static atomic_int freeing;
+static bool over_anywhere;	/* of all runs that are made */
 
 static enum sk_result
 step_first(struct leg *leg, struct err *e)
@@ -120,7 +122,8 @@ make(struct made *m, enum sk_mode mode, enum sk_result (*does)(struct made *,
 	m->result = SK_WANT_READ;
 	stage_init_single(&m->stage, &m->legs[0], m, step_first);
 	m->run = (struct run){ .stage = &m->stage, .owner = m,
-	    .mode = (unsigned char)mode, .next = next, .over = over };
+	    .mode = (unsigned char)mode, .over_anywhere = over_anywhere,
+	    .next = next, .over = over };
 }
 
 static void
@@ -225,6 +228,17 @@ wake_the_other(struct made *m, struct leg *leg, struct err *e)
 }
 
 static enum sk_result
+tell_the_other(struct made *m, struct leg *leg, struct err *e)
+{
+	(void)e;
+	if (clock_now_ns() < m->until_ns)
+		return leg_sleep(leg, m->until_ns);
+	m->other->flag = 1;
+	stage_news(&m->other->stage);
+	return SK_EOF;
+}
+
+static enum sk_result
 stop_all(struct made *m, struct leg *leg, struct err *e)
 {
 	(void)leg;
@@ -253,6 +267,19 @@ add_too_late(struct made *m, struct leg *leg, struct err *e)
 	m->begun = runner_add(m->runner, &m->other->run, e);
 	err_clear(e);
 	return SK_EOF;
+}
+
+static enum sk_result
+hear(struct made *m, struct leg *leg, struct err *e)
+{
+	enum sk_result r;
+	size_t got;
+	char byte;
+
+	leg->waits = m->sock;
+	leg->side = SK_IN;
+	r = sock_recv(m->sock, &byte, sizeof(byte), &got, e);
+	return r == SK_TIMEOUT ? SK_OK : r;
 }
 
 /* One run. */
@@ -401,6 +428,51 @@ test_wakes(enum sk_mode mode)
 	runner_free(r);
 }
 
+/* A leg that waits for a socket, alone but for its judge, who has news. */
+static void
+test_nudged(enum sk_mode mode)
+{
+	const char *name = net_mode_names[mode];
+	struct sock_config config = { .mode = mode };
+	struct err e = { 0 };
+	struct runner *r = runner_new(mode, &e);
+	struct made listener, waker;
+	struct sock *pair[2];
+	int i;
+
+	if (!net_pair(NET_UNIX, &config, pair, &e)) {
+		tap_ok(false, "%s: a pair: %s", name, e.text);
+		return;
+	}
+	sock_set_deadline(pair[0], CLOCK_NEVER);
+	for (i = 0; i < 2; i++) {
+		make_judged(&listener, mode, i == 0 ? &news : &both, hear,
+		    NULL);
+		listener.sock = pair[0];
+		listener.stage.nudged = listener.stage.socks[0] = pair[0];
+		listener.until_ns = CLOCK_NEVER;
+		make(&waker, mode, tell_the_other);
+		waker.other = &listener;
+		waker.until_ns = clock_now_ns() + SHORT_MS * CLOCK_MS;
+		(void)runner_add(r, &listener.run, &e);
+		(void)runner_add(r, &waker.run, &e);
+		tap_int(runner_wait(r, i == 0 ? net_limit_ns() :
+		    clock_now_ns() + 2 * SHORT_MS * CLOCK_MS, &e),
+		    i == 0 ? SK_OK : SK_TIMEOUT, i == 0 ?
+		    "%s: news for who waits for a socket" :
+		    "%s: a judge who goes on", name);
+		tap_ok(listener.steps[0] <= 3, "%s: in %d steps", name,
+		    listener.steps[0]);
+	}
+	sock_abort(&pair[1]);
+	tap_int(runner_wait(r, net_limit_ns(), &e), SK_OK,
+	    "%s: the end of the socket", name);
+	tap_ok(listener.over == 1 && listener.result == SK_OK,
+	    "%s: ends the run", name);
+	runner_free(r);
+	sock_abort(&pair[0]);
+}
+
 static void
 test_chain(enum sk_mode mode)
 {
@@ -473,6 +545,7 @@ test_too_late(void)
 	(void)runner_add(r, &adder.run, &e);
 	atomic_store(&freeing, 1);
 	runner_free(r);
+	atomic_store(&freeing, 0);
 	tap_ok(!adder.begun || late.result == SK_INTERRUPTED,
 	    "blocking: a run that is added too late is ended, or not begun");
 }
@@ -487,11 +560,17 @@ main(void)
 		test_alone((enum sk_mode)mode);
 		test_sleeping((enum sk_mode)mode);
 		test_judged((enum sk_mode)mode);
-		test_many((enum sk_mode)mode);
-		test_wakes((enum sk_mode)mode);
-		test_chain((enum sk_mode)mode);
-		test_ends((enum sk_mode)mode);
 	}
-	test_too_late();
+	/* Each also with runs that end in their own threads. */
+	for (mode = 0; mode < 4; mode++) {
+		over_anywhere = mode >= 2;
+		test_many((enum sk_mode)(mode % 2));
+		test_wakes((enum sk_mode)(mode % 2));
+		test_nudged((enum sk_mode)(mode % 2));
+		test_chain((enum sk_mode)(mode % 2));
+		test_ends((enum sk_mode)(mode % 2));
+		if (mode % 2 == SK_BLOCKING)
+			test_too_late();
+	}
 	return tap_done();
 }

@@ -129,7 +129,7 @@ struct sock {
 	bool clean;		/* ...with everything acknowledged before */
 	bool kicked;		/* see sock_set_kicked */
 	bool sleeps;		/* ...and the attempt to receive may sleep */
-	bool blocks;		/* ...as fd does not have O_NONBLOCK */
+	atomic_bool blocks;	/* ...as fd does not have O_NONBLOCK */
 	const struct latch *abort;
 	struct latch *stop;
 	const struct latch *nudge;

@@ -88,6 +88,17 @@ move_error(struct sock *from, struct sock *to, int sys, struct sock **waits,
 	return SK_ERROR;
 }
 
+/*
+ * A stream that blocks would do so until all is gone that is to go into it, or,
+ * being read, would keep the lock of the pipe from whoever reads that.
+ */
+static void
+sleep_no_more(struct sock *s)
+{
+	if (s->kind != KIND_PIPE && atomic_load(&s->blocks))
+		sock_set_blocks(s, false);
+}
+
 static enum sk_result
 try_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
     struct sock **waits, struct err *e)
@@ -101,9 +112,8 @@ try_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
 		*waits = to;
 		return SK_WANT_WRITE;
 	}
-	/* It would block for all that is to go into it. */
-	if (to->blocks)
-		sock_set_blocks(to, false);
+	sleep_no_more(from);
+	sleep_no_more(to);
 	if (through_is_possible(from->kind, to->kind))
 		return through_move(from, to, max, moved, waits, e);
 	do

@@ -382,7 +382,7 @@ sock_set_blocks(struct sock *s, bool blocks)
 
 	(void)fcntl(s->fd, F_SETFL, blocks ? flags & ~O_NONBLOCK :
 	    flags | O_NONBLOCK);
-	s->blocks = blocks;
+	atomic_store(&s->blocks, blocks);
 }
 
 void

@@ -24,8 +24,8 @@ struct sk_addr {
  * What a transport can do. Each function makes one attempt and returns SK_OK,
  * SK_EOF, a want, or SK_ERROR with *e filled; none waits, none knows the mode
  * or the deadline; but where s->sleeps says so, an attempt to receive may sleep
- * until it is interrupted (a want then). NULL means that there is nothing to do (SK_OK), but for
- * accept, recv and send, which must not be called then.
+ * until it is interrupted (a want then). NULL means that there is nothing to do
+ * (SK_OK), but for accept, recv and send, which must not be called then.
  */
 struct transport {
 	bool datagram;

@@ -226,6 +226,7 @@ run_echo(int argc, char **argv)
 	int listener = net_bind(argv[0], SOCK_STREAM), fd, on = 1;
 
 	(void)argc;
+	net_pin();
 	for (;;) {
 		fd = accepted(listener);
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

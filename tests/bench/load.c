@@ -106,9 +106,11 @@ run_ask(int argc, char **argv)
 	struct rusage usage;
 	double begin = 0;
 	int to, from;
-	pid_t pid = spawn_between(argv + 2, &to, &from);
+	pid_t pid;
 
 	(void)argc;
+	net_pin();
+	pid = spawn_between(argv + 2, &to, &from);
 	for (i = -WARM_UP; i < count; i++) {
 		if (i == 0)
 			begin = net_now();

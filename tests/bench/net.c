@@ -1,9 +1,11 @@
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,4 +140,20 @@ net_now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+void
+net_pin(void)
+{
+	cpu_set_t all, one;
+	size_t cpu = CPU_SETSIZE - 1;
+
+	if (sched_getaffinity(0, sizeof all, &all) != 0)
+		net_die("sched_getaffinity");
+	while (!CPU_ISSET(cpu, &all))
+		cpu--;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	if (sched_setaffinity(0, sizeof one, &one) != 0)
+		net_die("sched_setaffinity");
 }

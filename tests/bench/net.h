@@ -30,6 +30,9 @@ int net_bind(const char *address, int type);
 /* Write or send all of it. */
 void net_write(int fd, const void *data, size_t size);
 
+/* Stay on the last CPU that there is for us, as do all that are started. */
+void net_pin(void);
+
 /* The seconds of the monotonic clock. */
 double net_now(void);
 

@@ -10,7 +10,10 @@ from place import KIB
 
 
 class Latency(Case):
-    """A question through a pipe, over TCP to a server that echoes, back."""
+    """A question through a pipe, over TCP to a server that echoes, back.
+
+    All of it on one CPU: who wakes on which one would decide otherwise.
+    """
 
     unit = "µs"
     less = True
@@ -21,7 +24,7 @@ class Latency(Case):
         self.size, self.count = size, count
         self.name = f"latency-{size}"
         self.title = (f"a question of {size} bytes and its answer through"
-                      " connect (less is better)")
+                      " connect, on one CPU (less is better)")
         ask = f"{{load}} ask {size} {count} "
         told = " > {told}"
         connect = "127.0.0.1 {port}"

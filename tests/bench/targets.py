@@ -25,8 +25,8 @@ TARGETS = [
     ("tcp-file-file", "cpu", "<=", 0.55, "nc.openbsd"),
     ("verified-null", "value", ">=", 1.4, "nc.openbsd"),
     ("verified-file", "value", ">=", 1.4, "nc.openbsd"),
-    ("latency-1", "value", "<=", 1.05, "floor"),
-    ("latency-1024", "value", "<=", 1.05, "floor"),
+    ("latency-1", "value", "<=", 1.05, "floor threads"),
+    ("latency-1024", "value", "<=", 1.05, "floor threads"),
     ("start-open", "value", "<=", 1.0, "nc.traditional"),
     ("start-closed", "value", "<=", 1.0, "nc.traditional"),
     ("start-version", "value", "<=", 1.0, "nc.traditional"),
@@ -34,6 +34,7 @@ TARGETS = [
       for case in ("calls-command", "calls-echo")
       for peer in ("socat", "ncat", "tcpserver")),
 ]
+# Of the blocking mode, and compared with what has a thread a direction as well.
 BLOCKING_ONLY = "latency-1", "latency-1024"
 # Where the smallest program does less: it keeps nothing for a client.
 NO_FLOOR = "idle-"
@@ -61,8 +62,6 @@ def asked(result, case, key, sign, times, other):
     mine = names(result, "haul")
     if case in BLOCKING_ONLY:
         mine = [one for one in mine if one == f"haul {MODES[0]}"]
-    if other == "floor":
-        other = result["floor"]
 
     def good(ratio):
         return ratio >= times if sign == ">=" else ratio <= times

@@ -8,8 +8,12 @@
 enum {
 	/* What an attempt costs of the budget besides its bytes. */
 	ATTEMPT_COST = 4096,
-	/* Less than what any socket or pipe holds: it was all there was. */
+	/*
+	 * Less than what any socket or pipe holds, and so often in a row that
+	 * it is not only for want of room in the sink.
+	 */
 	LITTLE = 16 * 1024,
+	LITTLES = 8,
 	/* More than one that is not read takes by accident. */
 	MUCH = 4 * 1024 * 1024,
 };
@@ -21,7 +25,7 @@ pump_init(struct pump *p, struct sock *from, struct sock *to)
 	p->from = from;
 	p->to = to;
 	p->size = PUMP_BUFFER;
-	p->little = true;
+	p->littles = LITTLES;
 	atomic_init(&p->state, PUMP_FLOWING);
 	atomic_init(&p->bytes, 0);
 	atomic_init(&p->moved_ns, clock_now_ns());
@@ -131,7 +135,10 @@ make_room(struct pump *p)
 static void
 note_amount(struct pump *p, size_t amount)
 {
-	p->little = amount < LITTLE && sock_moving(p->from) == 0;
+	if (amount >= LITTLE)
+		p->littles = 0;
+	else if (p->littles < LITTLES)
+		p->littles++;
 }
 
 /* So much has gone through that more of it is likely. */
@@ -364,8 +371,9 @@ can_move(const struct pump *p)
 {
 	return !p->no_move && !p->drops && !p->crlf && p->line_delay_ns == 0 &&
 	    p->unit == PUMP_STREAM &&
-	    p->start == p->end && (!p->little || sock_is_file(p->from)) &&
-	    sock_can_move(p->from, p->to);
+	    p->start == p->end && sock_can_move(p->from, p->to) &&
+	    (p->littles < LITTLES || sock_is_file(p->from) ||
+	    sock_moving(p->from) > 0);
 }
 
 static enum sk_result

@@ -69,7 +69,7 @@ struct pump {
 	bool whole;		/* it is a datagram, perhaps an empty one */
 	bool last_cr;
 	bool drops;		/* the sink reads no more */
-	bool little;		/* came the last time */
+	unsigned char littles;	/* so often has little come, in a row */
 	bool wide;		/* pipes hold as much as they can */
 };
 

@@ -238,7 +238,7 @@ send_lines(struct pump *p, size_t len, size_t *put, struct err *e)
 		sizes[count++] = (size_t)(newline - next) + 1;
 	}
 	r = sock_send_batch(p->to, at, sizes, count, &sent, e);
-	for (*put = 0, i = 0; i < sent; i++)
+	for (*put = 0, i = 0; i < sent && i < count; i++)
 		*put += sizes[i];
 	return r;
 }

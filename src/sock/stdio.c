@@ -215,9 +215,8 @@ stdio_try_recv(struct sock *s, void *buf, size_t len, size_t *got,
 			r = stdio_try_next(s, e);
 			if (r != SK_OK)
 				return r;
-		} else if (errno == EAGAIN || errno == EWOULDBLOCK)
-			return SK_WANT_READ;
-		else if (errno == EINTR && s->sleeps)
+		} else if (errno == EAGAIN || errno == EWOULDBLOCK ||
+		    (errno == EINTR && s->sleeps))
 			return SK_WANT_READ;
 		else if (errno != EINTR)
 			return local_error(s, errno, e);

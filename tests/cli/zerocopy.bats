@@ -167,6 +167,7 @@ pipe_sizes() {
 
 @test "a pipe is made larger only when much goes through it" {
 	! portable || return 0
+	unset HAUL_NO_ZEROCOPY
 	read -r in out < <(pipe_sizes 1000000)
 	[[ $in == 65536 && $out == 65536 ]]
 	rm port

@@ -178,8 +178,7 @@ fill(struct pump *p, struct err *e)
 		end_input(p);
 	if (r != SK_OK)
 		return blame(p, p->from, SK_IN, r);
-	if (got < room)
-		note_amount(p, got);
+	note_amount(p, got);
 	if (p->crlf)
 		got = expand_lines(p, raw, got, p->buf + p->end);
 	p->end += got;
@@ -222,34 +221,6 @@ reads_no_more(struct pump *p, enum sk_result r, struct err *e)
 	return true;
 }
 
-/* All lines that are there, each a datagram; how much was sent. */
-static enum sk_result
-send_lines(struct pump *p, size_t len, size_t *put, struct err *e)
-{
-	const char *at = p->buf + p->start, *next = at + len, *newline;
-	size_t sizes[SK_BATCH], count = 1, sent, i;
-	enum sk_result r;
-
-	sizes[0] = len;
-	for (; count < SK_BATCH; next = newline + 1) {
-		newline = memchr(next, '\n', (size_t)(p->buf + p->end - next));
-		if (newline == NULL || newline - next >= PUMP_DATAGRAM_MAX)
-			break;
-		sizes[count++] = (size_t)(newline - next) + 1;
-	}
-	r = sock_send_batch(p->to, at, sizes, count, &sent, e);
-	for (*put = 0, i = 0; i < sent && i < count; i++)
-		*put += sizes[i];
-	return r;
-}
-
-static enum sk_result
-send_once(struct pump *p, size_t len, size_t *put, struct err *e)
-{
-	return p->unit == PUMP_LINE ? send_lines(p, len, put, e) :
-	    sock_send(p->to, p->buf + p->start, len, put, e);
-}
-
 /*
  * A refusal that is told by a send may have been that of the datagram before,
  * and this one is to be sent again. The second time it is its own.
@@ -262,9 +233,9 @@ send_unit(struct pump *p, size_t len, size_t *put, struct err *e)
 	*put = len;
 	if (p->drops)
 		return SK_OK;
-	r = send_once(p, len, put, e);
+	r = sock_send(p->to, p->buf + p->start, len, put, e);
 	if (is_refusal(p, r, e))
-		r = send_once(p, len, put, e);
+		r = sock_send(p->to, p->buf + p->start, len, put, e);
 	if (!reads_no_more(p, r, e))
 		return r;
 	*put = len;

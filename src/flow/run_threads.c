@@ -182,17 +182,20 @@ static bool
 look(struct run *r, struct worker *workers, int64_t wake_ns)
 {
 	const struct judge *judge = r->stage->judge;
-	struct pollfd fds[STAGE_WATCHED + 1];
+	struct pollfd fds[STAGE_WATCHED + 2];
 	int i;
 
 	for (i = 0; i < STAGE_WATCHED; i++)
 		fds[i] = (struct pollfd){ .fd = -1 };
 	fds[i] = (struct pollfd){ .fd = r->threads->news.fd,
 	    .events = POLLIN };
+	/* The legs do not watch it: they are kicked when we have left. */
+	fds[i + 1] = (struct pollfd){ .fd = r->threads->abort.fd,
+	    .events = POLLIN };
 
 	if (judge->watched != NULL)
 		judge->watched(r->stage, fds);
-	if (intr_poll(fds, STAGE_WATCHED + 1, wake_ns) < 0 ||
+	if (intr_poll(fds, STAGE_WATCHED + 2, wake_ns) < 0 ||
 	    latch_is_set(&r->threads->abort))
 		return false;
 	for (i = 0; i < STAGE_WATCHED; i++)

@@ -412,20 +412,24 @@ prepare(const struct child_command *command, struct sock *conn,
 	return s;
 }
 
-struct sock *
-child_start(const struct child_command *command, struct sock *conn,
-    const struct sock *ends, enum sk_mode mode, struct err *e)
+static struct sock *
+start_here(struct sock *s, struct err *e)
 {
-	struct sock *s = prepare(command, conn, ends, mode, e);
-
-	if (s == NULL)
-		return NULL;
 	start(s->priv);
 	if (started(s, e) == SK_OK)
 		begin_watch(s);
 	else
 		sock_abort(&s);
 	return s;
+}
+
+struct sock *
+child_start(const struct child_command *command, struct sock *conn,
+    const struct sock *ends, enum sk_mode mode, struct err *e)
+{
+	struct sock *s = prepare(command, conn, ends, mode, e);
+
+	return s != NULL ? start_here(s, e) : NULL;
 }
 
 static void
@@ -447,9 +451,10 @@ child_start_aside(const struct child_command *command, struct sock *conn,
 	c->order.work = start_aside;
 	c->order.arg = c;
 	c->aside = child_order(&c->order, e);
-	if (c->aside)
-		s->fd = c->order.done.fd;
-	else
-		sock_abort(&s);
+	if (!c->aside) {
+		err_clear(e);
+		return start_here(s, e);
+	}
+	s->fd = c->order.done.fd;
 	return s;
 }

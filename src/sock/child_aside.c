@@ -62,7 +62,6 @@ help(void *arg)
 		(void)pthread_mutex_unlock(&aside.lock);
 		o->work(o->arg);
 		(void)pthread_mutex_lock(&aside.lock);
-		/* Whoever has waited for it may free it without the lock. */
 		latch_set(&o->done);
 		o->state = CHILD_DONE;
 		(void)pthread_cond_broadcast(&aside.done);
@@ -149,6 +148,7 @@ keep_latch(struct latch *l)
 		latch_close(&aside.kept[--aside.kept_count]);
 }
 
+/* What has been taken is awaited: exec(2) of a file that hangs holds us up. */
 void
 child_order_end(struct child_order *o)
 {

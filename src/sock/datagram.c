@@ -192,20 +192,14 @@ datagram_try_recv(struct sock *s, void *buf, size_t len, size_t *got,
 }
 
 static enum sk_result
-datagram_try_send_batch(struct sock *s, const char *buf, const size_t *sizes,
-    size_t count, size_t *sent, struct err *e)
+datagram_try_send(struct sock *s, const void *buf, size_t len, size_t *put,
+    struct err *e)
 {
-	int n;
+	enum sk_result r;
 
-	do
-		n = sys_send_batch(s->fd, buf, sizes, count);
-	while (n < 0 && errno == EINTR);
-	if (n > 0) {
-		*sent = (size_t)n;
-		return SK_OK;
-	}
-	if (errno == EAGAIN || errno == EWOULDBLOCK)
-		return SK_WANT_WRITE;
+	r = sock_send_fd(s->fd, buf, len, put);
+	if (r != SK_ERROR)
+		return r;
 	if (errno == ENOBUFS) {
 		sock_pause(s, SK_OUT, clock_now_ns() +
 		    NO_BUFFER_RETRY_MS * CLOCK_MS, true);
@@ -213,22 +207,12 @@ datagram_try_send_batch(struct sock *s, const char *buf, const size_t *sizes,
 	}
 	if (errno == EMSGSIZE) {
 		err_set(e, ERR_LOCAL, errno, s->name,
-		    "a datagram of %zu bytes", sizes[0]);
+		    "a datagram of %zu bytes", len);
 		return SK_ERROR;
 	}
 	if (errno == EDESTADDRREQ || errno == ENOTCONN)
 		return fail(s, 0, "the peer has no address to answer to", e);
 	return fail(s, errno, "", e);
-}
-
-static enum sk_result
-datagram_try_send(struct sock *s, const void *buf, size_t len, size_t *put,
-    struct err *e)
-{
-	size_t sent;
-
-	*put = len;
-	return datagram_try_send_batch(s, buf, &len, 1, &sent, e);
 }
 
 /* A refusal of the last datagram is known at once on this machine. */
@@ -257,7 +241,6 @@ const struct transport transport_datagram = {
 	.datagram = true,
 	.try_recv = datagram_try_recv,
 	.try_send = datagram_try_send,
-	.try_send_batch = datagram_try_send_batch,
 	.try_drain = datagram_try_drain,
 	.release = datagram_release,
 };

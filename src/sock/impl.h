@@ -38,9 +38,6 @@ struct transport {
 	    struct err *);
 	enum sk_result (*try_send)(struct sock *, const void *, size_t,
 	    size_t *, struct err *);
-	/* Several datagrams; NULL: one after the other by try_send. */
-	enum sk_result (*try_send_batch)(struct sock *, const char *,
-	    const size_t *, size_t, size_t *, struct err *);
 	enum sk_result (*try_shutdown)(struct sock *, struct err *);
 	enum sk_result (*try_drain)(struct sock *, struct err *);
 	/* What to poll; NULL: fd, for the want. */

@@ -29,6 +29,17 @@ sock_moving(const struct sock *from)
 	return through_held(from);
 }
 
+bool
+move_stalls(struct sock *from)
+{
+	struct pollfd p = { .fd = from->fd, .events = POLLIN };
+
+	if (poll(&p, 1, 0) <= 0)
+		return false;
+	from->no_move = ++from->stalls == STALLS_MAX;
+	return true;
+}
+
 /*
  * Which of the two was not ready? A file always is. If both are by now, the
  * move is to be tried again (SK_OK with nothing moved); if that happens again
@@ -122,6 +133,11 @@ try_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
 	if (n > 0) {
 		*moved = (size_t)n;
 		from->stalls = 0;
+		return SK_OK;
+	}
+	if (n == 0 && from->kind != KIND_FILE && from->kind != KIND_PIPE) {
+		/* recv(2) tells an end from an urgent byte. */
+		from->no_move = true;
 		return SK_OK;
 	}
 	if (n == 0)

@@ -217,39 +217,6 @@ sock_send(struct sock *s, const void *buf, size_t len, size_t *put,
 	return r;
 }
 
-/* Where there is a pace, each has to wait for it. */
-static enum sk_result
-try_send_batch(struct sock *s, const char *buf, const size_t *sizes,
-    size_t count, size_t *sent, struct err *e)
-{
-	size_t size = sizes[0], put;
-	enum sk_result r;
-
-	if (s->tr->try_send_batch != NULL && s->pace == NULL)
-		return s->tr->try_send_batch(s, buf, sizes, count, sent, e);
-	if (!sock_may_go(s, SK_OUT, &size))
-		return SK_WANT_WRITE;
-	r = s->tr->try_send(s, buf, sizes[0], &put, e);
-	if (r == SK_OK)
-		*sent = 1;
-	return r;
-}
-
-enum sk_result
-sock_send_batch(struct sock *s, const char *buf, const size_t *sizes,
-    size_t count, size_t *sent, struct err *e)
-{
-	enum sk_result r;
-
-	*sent = 0;
-	do {
-		sock_begin(s, SK_OUT);
-		r = try_send_batch(s, buf, sizes, count, sent, e);
-	} while (sock_again(s, SK_OUT, &r));
-	sock_went(s, SK_OUT, *sent > 0 ? sizes[0] : 0);
-	return r;
-}
-
 enum sk_result
 sock_shutdown_write(struct sock *s, struct err *e)
 {

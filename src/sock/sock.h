@@ -146,14 +146,6 @@ enum sk_result sock_send(struct sock *s, const void *buf, size_t len,
     size_t *put, struct err *e);
 
 /*
- * Send up to count datagrams, at most SK_BATCH, which lie one behind the other
- * in buf and are of these sizes; *sent of them, at least one, have been taken.
- */
-enum { SK_BATCH = 64 };
-enum sk_result sock_send_batch(struct sock *s, const char *buf,
-    const size_t *sizes, size_t count, size_t *sent, struct err *e);
-
-/*
  * Move up to max bytes from one to the other inside the kernel; *moved is
  * their number, and *waits the socket that a want or an error belongs to.
  * SK_EOF at the end of from. SK_OK with 0 moved: to be tried again, if

@@ -177,8 +177,8 @@ stdio_try_next(struct sock *s, struct err *e)
 }
 
 /*
- * A pipe that is read by a thread of its own: it sleeps in read(2). It is our
- * own description, and everything else that reads it is told not to block.
+ * A pipe that is read by a thread of its own, without a time limit: it sleeps
+ * in read(2). It is our own description, and splice(2) is told not to block.
  */
 static void
 stdio_set_kicked(struct sock *s)
@@ -187,7 +187,8 @@ stdio_set_kicked(struct sock *s)
 
 	if (f->access == ACCESS_OURS && s->kind == KIND_PIPE &&
 	    f->inherited == STDIN_FILENO)
-		sock_set_blocks(s, s->kicked);
+		sock_set_blocks(s, s->kicked &&
+		    s->deadline_ns[SK_IN] == CLOCK_NEVER);
 }
 
 static enum sk_result

@@ -34,13 +34,6 @@ void sys_set_patience(int fd, int64_t patience_ns, int64_t age_ns);
  */
 int sys_reopen(int fd, int flags);
 
-/*
- * Send datagrams as sock_send_batch does: how many were taken, or -1 with
- * errno.
- */
-int sys_send_batch(int fd, const char *buf, const size_t *sizes,
-    size_t count);
-
 /* A name of the kernel's choice for a UNIX datagram socket, for answers. */
 void sys_autobind(int fd);
 

@@ -82,23 +82,6 @@ sys_reopen(int fd, int flags)
 	return open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
-int
-sys_send_batch(int fd, const char *buf, const size_t *sizes, size_t count)
-{
-	struct mmsghdr messages[SK_BATCH];
-	struct iovec parts[SK_BATCH];
-	size_t i;
-
-	for (i = 0; i < count; buf += sizes[i], i++) {
-		parts[i].iov_base = (void *)(uintptr_t)buf;
-		parts[i].iov_len = sizes[i];
-		messages[i] = (struct mmsghdr){ .msg_hdr = {
-		    .msg_iov = &parts[i], .msg_iovlen = 1 } };
-	}
-	return sendmmsg(fd, messages, (unsigned)count,
-	    MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
 void
 sys_autobind(int fd)
 {

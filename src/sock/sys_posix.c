@@ -45,14 +45,6 @@ sys_reopen(int fd, int flags)
 	return -1;
 }
 
-int
-sys_send_batch(int fd, const char *buf, const size_t *sizes, size_t count)
-{
-	(void)count;
-	return send(fd, buf, sizes[0], MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ?
-	    -1 : 1;
-}
-
 void
 sys_autobind(int fd)
 {

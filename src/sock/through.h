@@ -18,6 +18,13 @@ bool through_is_possible(enum sk_kind from, enum sk_kind to);
 enum sk_result through_move(struct sock *from, struct sock *to, size_t max,
     size_t *moved, struct sock **waits, struct err *e);
 
+/*
+ * The kernel has said that there is nothing to move: is there something all the
+ * same? Then it is to be tried again, and after some times to go by memory:
+ * from->no_move is set (move.c).
+ */
+bool move_stalls(struct sock *from);
+
 /* How many bytes have been read and not yet sent; and read some of them. */
 size_t through_held(const struct sock *from);
 enum sk_result through_recv(struct sock *from, void *buf, size_t len,

@@ -95,14 +95,16 @@ fill(struct sock *from, size_t max, struct err *e)
 	while (n < 0 && errno == EINTR && !from->kicked);
 	if (n > 0) {
 		from->through->held = (size_t)n;
+		from->stalls = 0;
 		return SK_OK;
 	}
 	sys = errno;
-	if (n == 0)
-		return from->tr->try_next(from, e);
-	if (sys == EAGAIN || sys == EWOULDBLOCK || sys == EINTR)
+	if (n < 0 && sys == EINTR)
 		return SK_WANT_READ;
-	if (sys == EINVAL || sys == ENOSYS || sys == EPERM) {
+	if (n < 0 && (sys == EAGAIN || sys == EWOULDBLOCK))
+		return move_stalls(from) ? SK_OK : SK_WANT_READ;
+	/* recv(2) tells an end from an urgent byte. */
+	if (n == 0 || sys == EINVAL || sys == ENOSYS || sys == EPERM) {
 		from->no_move = true;
 		return SK_OK;
 	}
@@ -155,9 +157,9 @@ through_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
 	}
 	if (from->through->held == 0)
 		r = fill(from, max, e);
-	if (r != SK_OK && is_stream(to))
+	if (from->through->held == 0 && is_stream(to))
 		through_release(from);
-	if (r != SK_OK || from->no_move)
+	if (r != SK_OK || through_held(from) == 0)
 		return r;
 	*waits = to;
 	return drain(from, to, moved, e);

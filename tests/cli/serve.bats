@@ -486,6 +486,22 @@ ends_by_term() {
 	await haul
 	is 6 haul.err
 	await_all 1
+	# Whose client is asleep in its own call.
+	serve haul haul listen -k -d -w 20s --timeout 800ms 127.0.0.1 0 >out
+	client 1 recv-reset
+	await haul 5
+	is 6 haul.err
+	await_all 1
+	# And who is asleep writing: nobody reads.
+	mkfifo stuck
+	exec {stuck}<>stuck
+	data 3000000 much
+	serve haul haul listen -k -d --timeout 800ms 127.0.0.1 0 >stuck
+	client 1 send=much recv-reset
+	await haul 5
+	is 6 haul.err
+	await_all 1
+	exec {stuck}>&-
 }
 
 @test "--idle-timeout is each client's own" {

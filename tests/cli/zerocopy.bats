@@ -92,13 +92,19 @@ goes_on() {
 # A peer that sends much and little in turn, in odd pieces.
 changes() {
 	for role in listen connect receive; do
+		# So many that they go by memory again.
+		steps=()
+		for _ in {1..12}; do steps+=(send=little sleep=3); done
 		pair "$role" </dev/null >got -- -o /dev/null \
 			send=little sleep=20 send=much sleep=20 \
-			send=little send=much sleep=20 send=little close ||
+			"${steps[@]}" send=much sleep=20 send=little close ||
 			return
 		await_all haul peer || return
-		cat little much little much little | cmp - got ||
-			fail "$role" || return
+		{
+			cat little much
+			for _ in {1..12}; do cat little; done
+			cat much little
+		} | cmp - got || fail "$role" || return
 	done
 }
 
@@ -177,4 +183,61 @@ pipe_sizes() {
 	export HAUL_NO_ZEROCOPY=1
 	read -r in out < <(pipe_sizes 20000000)
 	[[ $in == 65536 && $out == 65536 ]]
+}
+
+# splice(2) says 0 or EAGAIN at an urgent byte, as at an end or when there is
+# nothing: neither is true.
+urgent() {
+	python3 - "$@" 3>&- <<-'END'
+		import socket, sys, time
+		server = socket.create_server(("127.0.0.1", 0))
+		with open("urgent.new", "w") as f:
+		    f.write(str(server.getsockname()[1]))
+		import os
+		os.rename("urgent.new", "urgent.port")
+		peer = server.accept()[0]
+		peer.sendall(b"a" * 300000)
+		time.sleep(0.1)
+		peer.sendall(b"b" * 100000)
+		peer.send(b"X", socket.MSG_OOB)
+		peer.sendall(b"c" * 50000)
+		time.sleep(float(sys.argv[1]))
+		peer.shutdown(socket.SHUT_WR)
+		while peer.recv(65536):
+		    pass
+	END
+}
+
+@test "an urgent byte ends nothing, and makes nobody spin" {
+	for wait in 0 1; do
+		for sink in file pipe null; do
+			rm -f urgent.port got
+			urgent "$wait" &
+			await_file urgent.port
+			port=$(<urgent.port)
+			case $sink in
+			file) try -r haul connect 127.0.0.1 "$port" \
+				</dev/null >got ;;
+			pipe) { try -r haul connect 127.0.0.1 "$port" \
+				</dev/null && echo "$status" >was; } |
+				cat >got && status=$(<was) ;;
+			null) try -r haul connect 127.0.0.1 "$port" \
+				</dev/null >/dev/null ;;
+			esac
+			wait "$!"
+			is 0
+			[[ $sink == null ]] ||
+				[[ $(tr -d X <got | wc -c) == 450000 ]]
+		done
+	done
+	# Held open behind the urgent byte.
+	rm -f urgent.port
+	urgent 3 &
+	await_file urgent.port
+	start haul haul connect 127.0.0.1 "$(<urgent.port)" </dev/null >got
+	await_size got 450000
+	nap 0.3
+	(($(cpu_ms haul) < 300))
+	await haul
+	wait
 }

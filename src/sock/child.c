@@ -366,6 +366,9 @@ child_try_connect(struct sock *s, struct err *e)
 {
 	struct child *c = s->priv;
 
+	/* There was no thread for it, and it was started by the caller. */
+	if (!c->aside)
+		return SK_OK;
 	return latch_is_set(&c->order.done) ? started(s, e) : SK_WANT_READ;
 }
 

@@ -835,6 +835,54 @@ test_given_up(struct test *t)
 	child_helpers_end();
 }
 
+extern void __asan_init(void) __attribute__((weak));
+extern void __tsan_init(void) __attribute__((weak));
+
+/* Without memory for the stack of a thread, which sanitizers need as well. */
+static void
+test_no_thread(void)
+{
+	static struct test t;
+	struct rlimit old, small;
+	long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	if (f != NULL && fscanf(f, "%ld", &pages) != 1)
+		pages = 0;
+	if (f != NULL)
+		(void)fclose(f);
+	if (pages == 0 || __asan_init != NULL || __tsan_init != NULL)
+		return;
+	t.mode = SK_NONBLOCKING;
+	t.aside = true;
+	t.name = "no thread";
+	(void)getrlimit(RLIMIT_AS, &old);
+	small = old;
+	small.rlim_cur = (rlim_t)(pages * sysconf(_SC_PAGESIZE) + 65536);
+	(void)setrlimit(RLIMIT_AS, &small);
+	test_status(&t);
+	(void)setrlimit(RLIMIT_AS, &old);
+}
+
+/* What holds for every way to start one. */
+static void
+test_any(struct test *t)
+{
+	test_status(t);
+	test_probe(t);
+	test_limit(t);
+	test_refused(t);
+	test_path(t);
+	test_unfinished(t);
+	test_environment(t);
+	test_low_numbers(t);
+	test_no_streams(t);
+	test_signal(t);
+	test_deadline(t);
+	test_many(t);
+	test_aborted(t);
+}
+
 static void
 test_aside(void)
 {
@@ -843,19 +891,7 @@ test_aside(void)
 	t.mode = SK_NONBLOCKING;
 	t.aside = true;
 	t.name = "aside";
-	test_status(&t);
-	test_probe(&t);
-	test_limit(&t);
-	test_refused(&t);
-	test_path(&t);
-	test_unfinished(&t);
-	test_environment(&t);
-	test_low_numbers(&t);
-	test_no_streams(&t);
-	test_signal(&t);
-	test_deadline(&t);
-	test_many(&t);
-	test_aborted(&t);
+	test_any(&t);
 	test_early_signal(&t);
 	test_given_up(&t);
 }
@@ -867,21 +903,9 @@ test_mode(enum sk_mode mode)
 
 	t.mode = mode;
 	t.name = net_mode_names[mode];
-	test_status(&t);
-	test_probe(&t);
-	test_limit(&t);
-	test_refused(&t);
-	test_path(&t);
-	test_unfinished(&t);
-	test_environment(&t);
+	test_any(&t);
 	test_ends(&t);
-	test_low_numbers(&t);
-	test_no_streams(&t);
-	test_signal(&t);
-	test_deadline(&t);
 	test_unwatched(&t);
-	test_many(&t);
-	test_aborted(&t);
 	test_threads(mode);
 }
 
@@ -898,6 +922,8 @@ main(int argc, char **argv)
 	/* What the harness has open is no descriptor of haul's. */
 	for (fd = STDERR_FILENO + 1; fd < PROBE_FDS; fd++)
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	/* First: stacks are kept when threads end. */
+	test_no_thread();
 	test_mode(SK_NONBLOCKING);
 	test_mode(SK_BLOCKING);
 	test_aside();

@@ -296,17 +296,6 @@ launch(const struct child_plan *plan, pid_t *pid)
 	return sys;
 }
 
-/* The description of a connection, which its command shares with us. */
-static void
-set_blocking(const struct sock *conn, bool on)
-{
-	int flags = fcntl(conn->fd, F_GETFL);
-
-	if (flags != -1)
-		(void)fcntl(conn->fd, F_SETFL, on ? flags & ~O_NONBLOCK :
-		    flags | O_NONBLOCK);
-}
-
 static void
 plan_limit(struct child_plan *plan, uint64_t max)
 {
@@ -352,7 +341,7 @@ started(struct sock *s, struct err *e)
 		child_signal(s, SIGTERM);
 		return SK_ERROR;
 	}
-	set_blocking(c->conn, false);
+	(void)sock_set_blocks(c->conn, false);
 	if (c->forked)
 		exec_error(s->name, c->sys, e);
 	else
@@ -411,7 +400,8 @@ prepare(const struct child_command *command, struct sock *conn,
 	c->plan.envp = c->env->v;
 	c->plan.conn = conn->fd;
 	plan_limit(&c->plan, command->files_max);
-	set_blocking(conn, true);
+	/* The command shares the description with us. */
+	(void)sock_set_blocks(conn, true);
 	return s;
 }
 

@@ -160,10 +160,11 @@ bool sock_again(struct sock *s, enum sk_side side, enum sk_result *r);
 bool sock_is_kicked(const struct sock *s, enum sk_side side);
 
 /*
- * Let fd block or not. Only what an attempt to receive sleeps in may do so:
- * everything else says MSG_DONTWAIT or the like, or comes after this.
+ * Let fd block or not; false with errno. For another process that is to have
+ * it; or for what an attempt to receive sleeps in: everything else says
+ * MSG_DONTWAIT or the like, or comes after this.
  */
-void sock_set_blocks(struct sock *s, bool blocks);
+bool sock_set_blocks(struct sock *s, bool blocks);
 
 /*
  * Whether a side may go on by its pace, with up to *len bytes: what a stream

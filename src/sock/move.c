@@ -104,10 +104,10 @@ move_error(struct sock *from, struct sock *to, int sys, struct sock **waits,
  * being read, would keep the lock of the pipe from whoever reads that.
  */
 static void
-sleep_no_more(struct sock *s)
+block_no_more(struct sock *s)
 {
 	if (s->kind != KIND_PIPE && atomic_load(&s->blocks))
-		sock_set_blocks(s, false);
+		(void)sock_set_blocks(s, false);
 }
 
 static enum sk_result
@@ -123,8 +123,8 @@ try_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
 		*waits = to;
 		return SK_WANT_WRITE;
 	}
-	sleep_no_more(from);
-	sleep_no_more(to);
+	block_no_more(from);
+	block_no_more(to);
 	if (through_is_possible(from->kind, to->kind))
 		return through_move(from, to, max, moved, waits, e);
 	do

@@ -20,10 +20,7 @@ is_unix(int fd)
 static bool
 make_plain(struct sock *s, struct err *e)
 {
-	int flags = fcntl(s->fd, F_GETFL);
-
-	if (flags == -1 ||
-	    fcntl(s->fd, F_SETFL, flags & ~O_NONBLOCK) == -1) {
+	if (!sock_set_blocks(s, true)) {
 		err_set(e, ERR_LOCAL, errno, s->name, "%s", "");
 		return false;
 	}

@@ -342,14 +342,16 @@ sock_set_abort(struct sock *s, const struct latch *latch)
 	s->abort = latch;
 }
 
-void
+bool
 sock_set_blocks(struct sock *s, bool blocks)
 {
 	int flags = fcntl(s->fd, F_GETFL);
 
-	(void)fcntl(s->fd, F_SETFL, blocks ? flags & ~O_NONBLOCK :
-	    flags | O_NONBLOCK);
+	if (flags == -1 || fcntl(s->fd, F_SETFL, blocks ?
+	    flags & ~O_NONBLOCK : flags | O_NONBLOCK) == -1)
+		return false;
 	atomic_store(&s->blocks, blocks);
+	return true;
 }
 
 void

@@ -187,7 +187,7 @@ stdio_set_kicked(struct sock *s)
 
 	if (f->access == ACCESS_OURS && s->kind == KIND_PIPE &&
 	    f->inherited == STDIN_FILENO)
-		sock_set_blocks(s, s->kicked &&
+		(void)sock_set_blocks(s, s->kicked &&
 		    s->deadline_ns[SK_IN] == CLOCK_NEVER);
 }
 

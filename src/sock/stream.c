@@ -130,7 +130,8 @@ stream_try_probe(struct sock *s, struct err *e)
 static void
 stream_set_kicked(struct sock *s)
 {
-	sock_set_blocks(s, s->kicked && s->deadline_ns[SK_IN] == CLOCK_NEVER);
+	(void)sock_set_blocks(s, s->kicked &&
+	    s->deadline_ns[SK_IN] == CLOCK_NEVER);
 }
 
 const struct transport transport_stream = {

@@ -58,8 +58,8 @@ int place_parent(struct place *p, enum place_use use, const char *name,
 /*
  * Whether the directory of a name that is offered was made by us just now, or
  * is the place and was empty when the transfer began: then there is nothing in
- * it that could be found. (What somebody else puts there meanwhile is not
- * replaced either.) A small file takes a fifth less of the receiver's time.
+ * it that could be found. (What somebody else puts there meanwhile is replaced
+ * with --force alone.) A small file takes a fifth less of the receiver's time.
  */
 bool place_is_fresh(struct place *p, const char *name);
 

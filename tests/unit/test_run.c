@@ -216,18 +216,6 @@ wake_itself_and_end(struct made *m, struct leg *leg, struct err *e)
 }
 
 static enum sk_result
-wake_the_other(struct made *m, struct leg *leg, struct err *e)
-{
-	(void)e;
-	if (clock_now_ns() < m->until_ns)
-		return leg_sleep(leg, m->until_ns);
-	m->other->flag = 1;
-	stage_wake(&m->other->stage, 0);
-	stage_news(&m->other->stage);
-	return SK_EOF;
-}
-
-static enum sk_result
 tell_the_other(struct made *m, struct leg *leg, struct err *e)
 {
 	(void)e;
@@ -236,6 +224,16 @@ tell_the_other(struct made *m, struct leg *leg, struct err *e)
 	m->other->flag = 1;
 	stage_news(&m->other->stage);
 	return SK_EOF;
+}
+
+static enum sk_result
+wake_the_other(struct made *m, struct leg *leg, struct err *e)
+{
+	enum sk_result r = tell_the_other(m, leg, e);
+
+	if (r == SK_EOF)
+		stage_wake(&m->other->stage, 0);
+	return r;
 }
 
 static enum sk_result

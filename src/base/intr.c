@@ -110,14 +110,26 @@ intr_kick(pthread_t thread)
 	(void)pthread_kill(thread, SIGURG);
 }
 
-void
-intr_take_kicks(void)
+static void
+mask_kicks(int how)
 {
 	sigset_t set;
 
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGURG);
-	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	(void)pthread_sigmask(how, &set, NULL);
+}
+
+void
+intr_take_kicks(void)
+{
+	mask_kicks(SIG_UNBLOCK);
+}
+
+void
+intr_hold_kicks(bool hold)
+{
+	mask_kicks(hold ? SIG_BLOCK : SIG_UNBLOCK);
 }
 
 void

@@ -54,6 +54,16 @@ int intr_poll(struct pollfd *fds, nfds_t count, int64_t deadline_ns);
 void intr_kick(pthread_t thread);
 void intr_take_kicks(void);
 
+/*
+ * Where the platform can (intr_holds_kicks), a thread may hold kicks back
+ * instead: they reach it in intr_poll_kicked alone, and the one that came before
+ * is there at once, so that one is enough. That is poll(2), too, without
+ * signals: -1 for a kick.
+ */
+bool intr_holds_kicks(void);
+void intr_hold_kicks(bool hold);
+int intr_poll_kicked(struct pollfd *fds, nfds_t count, int64_t deadline_ns);
+
 /* Sleep until the deadline; false when interrupted. */
 bool intr_sleep(int64_t deadline_ns);
 

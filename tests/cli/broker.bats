@@ -6,27 +6,6 @@ load lib/common
 
 CROWD=$PEERS/crowd.py
 
-# connected N: until the broker (haul, with -v) has had N clients.
-connected() {
-	local - && set +T
-	local end=$(($(now_ms) + 10000))
-	until (($(grep -c 'connection from' haul.err) >= $1)); do
-		(($(now_ms) < end)) || fail "no $1 clients:" "$(<haul.err)" ||
-			return
-		nap
-	done
-}
-
-client() {
-	start "$1" stream -o "$1.got" "connect:127.0.0.1:$port" "${@:2}"
-}
-
-ends_by_term() {
-	kill "${PID[haul]}"
-	await haul
-	is 143 haul.err
-}
-
 @test "everybody gets what the others send, and not its own" {
 	serve haul haul listen --broker -v 127.0.0.1 0 >out
 	client 1 await=go-1 "text=one\\n" recv=10

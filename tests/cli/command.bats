@@ -15,12 +15,6 @@ trap "echo hup >term; exit 0" HUP
 echo >ready
 while :; do sleep 0.05; done'
 
-# client STEP...: a peer of the server at $port.
-client() {
-	start peer stream -o got "connect:127.0.0.1:$port" "$@" \
-		</dev/null >/dev/null
-}
-
 # The processes that haul has started, zombies included.
 children() {
 	/usr/bin/python3 -IS -c '
@@ -49,7 +43,7 @@ await_no_children() {
 			# shellcheck disable=SC2086
 			serve haul haul listen $way 127.0.0.1 0 -- \
 				sh -c "exit $n"
-			client recv-eof
+			client peer recv-eof
 			await haul
 			is "$n" haul.err
 			says haul.err
@@ -57,7 +51,7 @@ await_no_children() {
 		done
 		# shellcheck disable=SC2086
 		serve haul haul listen $way --shell 'kill -KILL $$' 127.0.0.1 0
-		client recv-eof
+		client peer recv-eof
 		await haul
 		is 137 haul.err
 		await_all peer
@@ -70,14 +64,14 @@ await_no_children() {
 	for way in "${ways[@]}"; do
 		# shellcheck disable=SC2086
 		serve haul haul listen $way 127.0.0.1 0 -- ./plain
-		client recv-reset
+		client peer recv-reset
 		await haul
 		is 126 haul.err
 		says haul.err "haul listen: ./plain: permission denied"
 		await_all peer
 		# shellcheck disable=SC2086
 		serve haul haul listen $way 127.0.0.1 0 -- no-such-command x
-		client recv-reset
+		client peer recv-reset
 		await haul
 		is 127 haul.err
 		says haul.err \
@@ -91,9 +85,9 @@ await_no_children() {
 	for way in "${ways[@]}"; do
 		# shellcheck disable=SC2086
 		serve haul haul listen $way 127.0.0.1 0 -- cat
-		client flood=in recv=8388608 join shut recv-eof
+		client peer flood=in recv=8388608 join shut recv-eof
 		await_all haul peer
-		same got in
+		same peer.got in
 	done
 }
 
@@ -103,9 +97,9 @@ await_no_children() {
 		# shellcheck disable=SC2086
 		serve haul haul listen $way 127.0.0.1 0 -- \
 			sh -c 'cat >all; sleep 0.2; cat all all'
-		client send=in shut recv-eof
+		client peer send=in shut recv-eof
 		await_all haul peer
-		cat in in | cmp - got
+		cat in in | cmp - peer.got
 	done
 }
 
@@ -129,11 +123,11 @@ await_no_children() {
 		# shellcheck disable=SC2086
 		serve haul haul listen $way 127.0.0.1 0 -- \
 			sh -c 'head -c 10 >/dev/null; cat answer'
-		client flood=in sleep=200 recv-eof
+		client peer flood=in sleep=200 recv-eof
 		await haul
 		is 0 haul.err
 		await_all peer
-		same got answer
+		same peer.got answer
 	done
 }
 
@@ -143,10 +137,10 @@ await_no_children() {
 		serve haul haul listen $way 127.0.0.1 0 -- \
 			sh -c 'echo hello; exec sleep 3 <&0 & exit 0'
 		begin=$(now_ms)
-		client recv-eof close
+		client peer recv-eof close
 		await_all peer
 		within $(($(now_ms) - begin)) 1500
-		says got hello
+		says peer.got hello
 		[[ $way == -k ]] || await_all haul
 	done
 	# And the server is calm, though somebody else has the connection.
@@ -164,10 +158,10 @@ await_no_children() {
 		serve haul haul listen $way 127.0.0.1 0 -- \
 			sh -c 'echo hello; sleep 5 & exit 4'
 		begin=$(now_ms)
-		client recv-eof touch=eof await=end
+		client peer recv-eof touch=eof await=end
 		await_file eof
 		within $(($(now_ms) - begin)) 2000
-		[[ $(tr -d '\r' <got) == hello ]]
+		[[ $(tr -d '\r' <peer.got) == hello ]]
 		await_no_children haul
 		touch end
 		if [[ $way == -k* ]]; then
@@ -189,7 +183,7 @@ await_no_children() {
 			# shellcheck disable=SC2086
 			serve haul haul listen $way 127.0.0.1 0 -- \
 				sh -c "$waits"
-			client recv-any
+			client peer recv-any
 			await_file ready
 			kill "-$sig" "${PID[haul]}"
 			await haul
@@ -206,7 +200,7 @@ await_no_children() {
 		# shellcheck disable=SC2086
 		serve haul haul listen $way --timeout 1500ms 127.0.0.1 0 -- \
 			sh -c "$waits"
-		client recv-any
+		client peer recv-any
 		await_file ready
 		await haul
 		is 6 haul.err
@@ -219,7 +213,7 @@ await_no_children() {
 @test "a client that goes away: the command sees its end, and is terminated" {
 	rm -f ready term
 	serve haul haul listen --idle-timeout 20s 127.0.0.1 0 -- sh -c "$waits"
-	client sleep=300 reset
+	client peer sleep=300 reset
 	await_file ready
 	await haul
 	is 7 haul.err
@@ -228,7 +222,7 @@ await_no_children() {
 	# One that reads is not.
 	serve haul haul listen --idle-timeout 20s 127.0.0.1 0 -- \
 		sh -c 'cat >/dev/null; echo ended >ended'
-	client sleep=100 reset
+	client peer sleep=100 reset
 	await haul
 	is 7 haul.err
 	says ended ended
@@ -243,28 +237,28 @@ await_no_children() {
 		is 2
 	done
 	serve haul haul listen --allow 127.0.0.0/8 0 -- cat
-	client text=hello shut recv-eof
+	client peer text=hello shut recv-eof
 	await_all haul peer
-	says got hello
+	says peer.got hello
 }
 
 @test "the environment tells who is there" {
 	export LISTEN_FDS=1 HAUL_PEER_HOST=stale TCPREMOTEHOST=stale
 	export HAUL_PROXY_AUTH=secret KEPT=kept
 	serve haul haul listen -4 127.0.0.1 0 -- env
-	client recv-eof
+	client peer recv-eof
 	await_all haul peer
-	has got "^HAUL_PEER_HOST=127.0.0.1\$" "^HAUL_PEER_PORT=[0-9]+\$" \
+	has peer.got "^HAUL_PEER_HOST=127.0.0.1\$" "^HAUL_PEER_PORT=[0-9]+\$" \
 		"^HAUL_LOCAL_HOST=127.0.0.1\$" "^HAUL_LOCAL_PORT=$port\$" \
 		"^HAUL_TRANSPORT=tcp\$" "^PROTO=TCP\$" \
 		"^TCPREMOTEIP=127.0.0.1\$" "^TCPREMOTEPORT=[0-9]+\$" \
 		"^TCPLOCALIP=127.0.0.1\$" "^TCPLOCALPORT=$port\$" "^KEPT=kept\$"
-	run ! grep -E 'stale|secret|^LISTEN' got
+	run ! grep -E 'stale|secret|^LISTEN' peer.got
 	# The same where haul is in between.
 	serve haul haul listen --idle-timeout 20s 127.0.0.1 0 -- env
-	client recv-eof
+	client peer recv-eof
 	await_all haul peer
-	has got "^HAUL_TRANSPORT=tcp\$" "^TCPREMOTEIP=127.0.0.1\$"
+	has peer.got "^HAUL_TRANSPORT=tcp\$" "^TCPREMOTEIP=127.0.0.1\$"
 }
 
 @test "UNIX sockets" {
@@ -324,9 +318,9 @@ await_no_children() {
 		# shellcheck disable=SC2086
 		serve haul haul listen $way 127.0.0.1 0 -- \
 			sh -c 'cat; echo to stderr >&2' <&"$shared" >out
-		client text=hello shut recv-eof
+		client peer text=hello shut recv-eof
 		await_all haul peer
-		says got hello
+		says peer.got hello
 		says out
 		says haul.err "to stderr"
 		cat <&"$shared" >rest
@@ -364,9 +358,9 @@ sys.stdin.read()'
 		serve haul haul listen -v -k --count 3 $way 127.0.0.1 0 -- \
 			sh -c 'read n; echo "n is $n"; exit "$n"'
 		for n in 5 0 7; do
-			client text="$n\\n" recv-eof
+			client peer text="$n\\n" recv-eof
 			await_all peer
-			says got "n is $n"
+			says peer.got "n is $n"
 		done
 		await haul
 		is 0 haul.err
@@ -401,8 +395,8 @@ for n in range(20):
 
 @test "a server with a waiting command is calm" {
 	serve haul haul listen -k 127.0.0.1 0 -- cat
-	client text=hello recv=5 sleep=9000
-	await_size got 5
+	client peer text=hello recv=5 sleep=9000
+	await_size peer.got 5
 	await_calm haul
 	before=$(cpu_ms haul)
 	nap 1

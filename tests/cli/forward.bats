@@ -37,12 +37,6 @@ echo_server() {
 	esac
 }
 
-ends_by_term() {
-	kill "${PID[haul]}"
-	await haul
-	is 143 haul.err
-}
-
 @test "half-closes are passed on, from the client first" {
 	for kind in tcp unix; do
 		upstream "$kind" recv-eof "text=answer\\n"

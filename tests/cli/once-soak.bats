@@ -21,12 +21,6 @@ many() {
 	((count >= 100)) || skip "$hard descriptors"
 }
 
-ends_by_term() {
-	kill "${PID[haul]}"
-	await haul
-	is 143 haul.err
-}
-
 @test "UNIX: each sends and receives 100 KiB at once, all checked" {
 	# A connection and a file of its own each.
 	many 10000 2

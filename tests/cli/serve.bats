@@ -12,31 +12,9 @@ blocking() {
 	[[ $HAUL_MODE == --blocking ]]
 }
 
-# connected N: until the server (haul, with -v) has N clients by now.
-connected() {
-	local - && set +T
-	local end=$(($(now_ms) + 10000))
-	until (($(grep -c 'connection from' haul.err) >= $1)); do
-		(($(now_ms) < end)) || fail "no $1 clients:" "$(<haul.err)" ||
-			return
-		nap
-	done
-}
-
-# client NAME STEP...: a stream peer of the server.
-client() {
-	start "$1" stream -o "$1.got" "connect:127.0.0.1:$port" "${@:2}"
-}
-
 # limited N: haul with so many descriptors at most, whatever it raises.
 limited() {
 	WRAP=("$BASH" -c 'ulimit -n "$1"; shift 2; exec "$@"' limited "$1" --)
-}
-
-ends_by_term() {
-	kill "${PID[haul]}"
-	await haul
-	is 143 haul.err
 }
 
 @test "a file on stdin is for every client from its start" {

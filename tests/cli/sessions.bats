@@ -6,23 +6,6 @@ load lib/common
 
 SIZES=0,1,1472,8193,16385,60000,65507
 
-ends_by_term() {
-	kill "${PID[haul]}"
-	await haul
-	is 143 haul.err
-}
-
-# ended N: until the server (with -v) has told the end of N sessions.
-ended() {
-	local - && set +T
-	local end=$(($(now_ms) + 3000))
-	until (($(grep -c 'has ended' haul.err) >= $1)); do
-		(($(now_ms) < end)) || fail "no $1 ends:" "$(<haul.err)" ||
-			return
-		nap
-	done
-}
-
 # peer NAME STEP...: of the server; what dgram.py says is in NAME.said.
 peer() {
 	start "$1" dgram "to:127.0.0.1:$port" "${@:2}" >"$1.said"

@@ -32,6 +32,7 @@ enum net_kind {
 enum {
 	NET_LIMIT_MS = 10 * 1000,
 	NET_PATH_MAX = 64,
+	NET_FDS = 256,		/* more than any test has open */
 };
 
 static const char *const net_kind_names[NET_KINDS] = {
@@ -45,6 +46,32 @@ static inline int64_t
 net_limit_ns(void)
 {
 	return clock_now_ns() + NET_LIMIT_MS * CLOCK_MS;
+}
+
+static inline int
+net_count_fds(void)
+{
+	int fd, n = 0;
+
+	for (fd = 0; fd < NET_FDS; fd++)
+		n += fcntl(fd, F_GETFD) != -1;
+	return n;
+}
+
+/*
+ * The same once it is what is expected: the thread that has looked a name up
+ * closes its own descriptors while the test goes on.
+ */
+static inline int
+net_await_fds(int expected)
+{
+	int64_t limit = net_limit_ns();
+	int n;
+
+	do
+		n = net_count_fds();
+	while (n != expected && clock_now_ns() < limit);
+	return n;
 }
 
 static inline bool

@@ -762,16 +762,6 @@ test_threads(enum sk_mode mode)
 
 /* --- aside ------------------------------------------------------------------ */
 
-static int
-open_fds(void)
-{
-	int fd, count = 0;
-
-	for (fd = 0; fd < PROBE_FDS; fd++)
-		count += fcntl(fd, F_GETFD) != -1;
-	return count;
-}
-
 /* A signal for those that are still to be started reaches them once they run. */
 static void
 test_early_signal(struct test *t)
@@ -815,7 +805,7 @@ test_given_up(struct test *t)
 	int i, before, made = 0;
 
 	child_helpers_end();
-	before = open_fds();
+	before = net_count_fds();
 	if (!open_pair(t, NET_UNIX))
 		return;
 	for (i = 0; i < CHILDREN; i++) {
@@ -831,7 +821,7 @@ test_given_up(struct test *t)
 	while (!is_childless() && clock_now_ns() < limit)
 		(void)run_shell(t, "exit 0");
 	tap_ok(is_childless(), "%s: no zombies", t->name);
-	tap_int(open_fds(), before, "%s: no descriptors", t->name);
+	tap_int(net_count_fds(), before, "%s: no descriptors", t->name);
 	child_helpers_end();
 }
 

@@ -94,16 +94,6 @@ close_fds(const int *fds)
 		(void)close(*fds);
 }
 
-static int
-count_fds(void)
-{
-	int fd, n = 0;
-
-	for (fd = 0; fd < 256; fd++)
-		n += fcntl(fd, F_GETFD) != -1;
-	return n;
-}
-
 /* The first address stays first, then the families take turns. */
 static void
 test_interleave(void)
@@ -163,7 +153,7 @@ test_refused_then_open(enum sk_mode mode)
 	for (i = 0; i < 4; i++)
 		fds[i] = bound(i == 3 ? 8 : -1, &addrs[i]);
 	fds[4] = -1;
-	before = count_fds();
+	before = net_count_fds();
 	s = race(mode, addrs, 4, NULL, &e);
 	start = clock_now_ns();
 	sock_format(&addrs[3], name, sizeof(name));
@@ -172,7 +162,7 @@ test_refused_then_open(enum sk_mode mode)
 	    "%s: the address that answers wins", net_mode_names[mode]);
 	tap_ok(clock_now_ns() - start < STAGGER_MS * CLOCK_MS,
 	    "%s: without waiting for the refused", net_mode_names[mode]);
-	tap_int(count_fds(), before + 1, "%s: the losers are closed",
+	tap_int(net_count_fds(), before + 1, "%s: the losers are closed",
 	    net_mode_names[mode]);
 	tap_int(e.code, ERR_NONE, "%s: and are no error",
 	    net_mode_names[mode]);
@@ -193,7 +183,7 @@ test_all_refused(enum sk_mode mode)
 	enum sk_result r = SK_OK;
 	bool named = true;
 
-	before = count_fds();
+	before = net_count_fds();
 	for (i = 0; i < ADDRS_MAX - 1; i++)
 		fds[i] = bound(-1, &addrs[i]);
 	fds[i] = -1;
@@ -211,7 +201,7 @@ test_all_refused(enum sk_mode mode)
 	    "%s: each is named with its reason", net_mode_names[mode]);
 	sock_abort(&s);
 	close_fds(fds);
-	tap_int(count_fds(), before, "%s: nothing stays open",
+	tap_int(net_count_fds(), before, "%s: nothing stays open",
 	    net_mode_names[mode]);
 	err_clear(&e);
 }
@@ -228,7 +218,7 @@ test_black_hole(enum sk_mode mode)
 
 	hole = black_hole(&addrs[0], fill);
 	good = bound(8, &addrs[1]);
-	before = count_fds();
+	before = net_count_fds();
 	start = clock_now_ns();
 	s = race(mode, addrs, 2, NULL, &e);
 	tap_ok(s != NULL && net_finish(s, sock_connect, &e) == SK_OK,
@@ -238,7 +228,7 @@ test_black_hole(enum sk_mode mode)
 	    took_ns < SLACK_MS * CLOCK_MS, "%s: after 250 ms",
 	    net_mode_names[mode]))
 		tap_note("%lld ms", (long long)(took_ns / CLOCK_MS));
-	tap_int(count_fds(), before + 1, "%s: the first one is closed",
+	tap_int(net_count_fds(), before + 1, "%s: the first one is closed",
 	    net_mode_names[mode]);
 	sock_abort(&s);
 	(void)close(good);

@@ -882,26 +882,16 @@ test_unfit(void)
 	    "-6: %s", text);
 }
 
-static int
-count_fds(void)
-{
-	int fd, n = 0;
-
-	for (fd = 0; fd < 256; fd++)
-		n += fcntl(fd, F_GETFD) != -1;
-	return n;
-}
-
 /* A proxy that closes or resets after any byte. */
 static void
-test_cut(enum sk_mode mode, bool resets)
+test_cut(enum sk_mode mode, bool resets, int fds)
 {
 	struct sock_config config = { .mode = mode };
 	char text[LINE_MAX], said[LINE_MAX];
-	int before = count_fds(), n;
 	struct fake f;
 	size_t i, k, len;
 	bool ok = true;
+	int n;
 
 	for (i = 0; i < COUNT(scripts) && ok; i++) {
 		len = all_said(&scripts[i], said);
@@ -924,7 +914,7 @@ test_cut(enum sk_mode mode, bool resets)
 	    resets ? "resets" : "closes");
 	if (!ok)
 		tap_note("%s at %zu: %s", scripts[i - 1].name, k, text);
-	tap_int(count_fds(), before, "no descriptor is left");
+	tap_int(net_await_fds(fds), fds, "no descriptor is left");
 }
 
 int
@@ -932,8 +922,10 @@ main(void)
 {
 	static const enum sk_mode modes[] = { SK_NONBLOCKING, SK_BLOCKING };
 	size_t i, k;
+	int fds;
 
 	tap_start();
+	fds = net_count_fds();
 	test_urls();
 	test_long_urls();
 	test_talks();
@@ -951,8 +943,8 @@ main(void)
 		test_failures(modes[k]);
 		test_dead_proxies(modes[k]);
 		test_every_address(modes[k]);
-		test_cut(modes[k], false);
-		test_cut(modes[k], true);
+		test_cut(modes[k], false, fds);
+		test_cut(modes[k], true, fds);
 	}
 	net_clean();
 	return tap_done();

@@ -331,6 +331,38 @@ await_text() {
 	done
 }
 
+# await_count FILE REGEX N [SECONDS]: until so many lines match.
+await_count() {
+	local - && set +T
+	local end=$(($(now_ms) + ${4:-10} * 1000))
+	until (($(grep -c -- "$2" "$1") >= $3)); do
+		(($(now_ms) < end)) || fail "$1 does not say '$2' $3 times:" \
+			"$(<"$1")" || return
+		nap
+	done
+}
+
+# connected N, ended N: until the server (haul, with -v) has had N clients, or
+# has told the end of N sessions.
+connected() {
+	await_count haul.err 'connection from' "$1"
+}
+
+ended() {
+	await_count haul.err 'has ended' "$1" 3
+}
+
+# client NAME STEP...: a stream peer of the server; what it gets is in NAME.got.
+client() {
+	start "$1" stream -o "$1.got" "connect:127.0.0.1:$port" "${@:2}"
+}
+
+ends_by_term() {
+	kill "${PID[haul]}"
+	await haul
+	is 143 haul.err
+}
+
 # await_size FILE BYTES [SECONDS]
 await_size() {
 	local - && set +T

@@ -110,26 +110,14 @@ intr_kick(pthread_t thread)
 	(void)pthread_kill(thread, SIGURG);
 }
 
-static void
-mask_kicks(int how)
+void
+intr_take_kicks(void)
 {
 	sigset_t set;
 
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGURG);
-	(void)pthread_sigmask(how, &set, NULL);
-}
-
-void
-intr_take_kicks(void)
-{
-	mask_kicks(SIG_UNBLOCK);
-}
-
-void
-intr_hold_kicks(bool hold)
-{
-	mask_kicks(hold ? SIG_BLOCK : SIG_UNBLOCK);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 void

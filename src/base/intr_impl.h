@@ -1,7 +1,7 @@
 #ifndef HAUL_BASE_INTR_IMPL_H
 #define HAUL_BASE_INTR_IMPL_H
 
-#include <signal.h>
+#include "base/intr.h"
 
 /* What intr.c asks of a platform. set holds the signals that interrupt. */
 

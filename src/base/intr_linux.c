@@ -9,6 +9,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 int
 intr_prepare(const sigset_t *set)
 {
@@ -38,6 +40,40 @@ int
 intr_prepare_status(const sigset_t *set)
 {
 	return intr_prepare(set);
+}
+
+bool
+intr_holds_kicks(void)
+{
+	return true;
+}
+
+/* The signals that are blocked while kicks are taken. */
+static _Thread_local sigset_t taking;
+
+void
+intr_hold_kicks(bool hold)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGURG);
+	(void)pthread_sigmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, &taking);
+	(void)sigdelset(&taking, SIGURG);
+}
+
+int
+intr_poll_kicked(struct pollfd *fds, nfds_t count, int64_t deadline_ns)
+{
+	struct timespec left = { 0 };
+	int64_t ns;
+
+	ns = deadline_ns == CLOCK_NEVER ? 0 : deadline_ns - clock_now_ns();
+	if (ns > 0)
+		left = (struct timespec){ .tv_sec = (time_t)(ns / CLOCK_SEC),
+		    .tv_nsec = (long)(ns % CLOCK_SEC) };
+	return ppoll(fds, count, deadline_ns == CLOCK_NEVER ? NULL : &left,
+	    &taking);
 }
 
 void

@@ -9,6 +9,8 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 static int wake_pipe[2] = { -1, -1 };
 static int status_pipe[2] = { -1, -1 };
 static atomic_int last;
@@ -74,6 +76,25 @@ int
 intr_prepare_status(const sigset_t *set)
 {
 	return prepare(status_pipe, set, on_status);
+}
+
+/* There is no ppoll(2) everywhere. */
+bool
+intr_holds_kicks(void)
+{
+	return false;
+}
+
+void
+intr_hold_kicks(bool hold)
+{
+	(void)hold;
+}
+
+int
+intr_poll_kicked(struct pollfd *fds, nfds_t count, int64_t deadline_ns)
+{
+	return poll(fds, count, clock_poll_ms(deadline_ns));
 }
 
 void

@@ -18,11 +18,24 @@ latch_open(struct latch *l, struct err *e)
 }
 
 void
+latch_open_kicked(struct latch *l)
+{
+	l->fd = l->write_fd = -1;
+	atomic_init(&l->set, false);
+}
+
+bool
+latch_is_kicked(const struct latch *l)
+{
+	return l->fd == -1;
+}
+
+void
 latch_set(struct latch *l)
 {
 	static const uint64_t one = 1;
 
-	if (atomic_exchange(&l->set, true))
+	if (atomic_exchange(&l->set, true) || latch_is_kicked(l))
 		return;
 	/* Into an empty pipe or counter: it cannot block. */
 	while (write(l->write_fd, &one, sizeof(one)) < 0 && errno == EINTR)
@@ -40,7 +53,8 @@ latch_reset(struct latch *l)
 	 * The number first. A set between the two finds the flag set and leaves
 	 * it at that: the caller looks at what there is afterwards.
 	 */
-	while (read(l->fd, &one, sizeof(one)) < 0 && errno == EINTR)
+	while (!latch_is_kicked(l) &&
+	    read(l->fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		continue;
 	atomic_store(&l->set, false);
 }

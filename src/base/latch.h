@@ -12,7 +12,7 @@
  */
 struct latch {
 	atomic_bool set;
-	int fd;			/* readable while it is set */
+	int fd;			/* readable while it is set; -1: kicked */
 	int write_fd;
 };
 
@@ -20,6 +20,13 @@ struct latch {
 
 /* Make *l an unset latch; false with *e filled if there is no descriptor. */
 bool latch_open(struct latch *l, struct err *e);
+
+/*
+ * One without descriptors, for a thread that holds kicks back (base/intr.h):
+ * whoever sets it kicks that thread then.
+ */
+void latch_open_kicked(struct latch *l);
+bool latch_is_kicked(const struct latch *l);
 
 /* Set it; may be called from several threads, and again. */
 void latch_set(struct latch *l);

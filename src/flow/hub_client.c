@@ -24,6 +24,15 @@ is_told(const struct hub *h)
 	return h->in != NULL || h->config->broker;
 }
 
+/* Whether there is one leg, which the judge need not watch. */
+static bool
+is_single(const void *context)
+{
+	const struct hub *h = context;
+
+	return !is_told(h) && h->config->idle_ns < 0;
+}
+
 /* From a client. */
 
 static void
@@ -325,11 +334,10 @@ begin(struct client *client, struct err *e)
 		return NULL;
 	leg_init(&client->legs[HUB_IN], c, step_in);
 	leg_init(&client->legs[HUB_OUT], c, step_out);
-	if (!is_told(h)) {
+	if (!is_told(h))
 		client->legs[HUB_OUT].state = LEG_ABSENT;
-		if (h->config->idle_ns < 0)
-			s->nudged = client->peer;
-	}
+	if (is_single(h))
+		s->nudged = client->peer;
 	s->owner = c;
 	s->judge = &hub_judge;
 	s->legs[HUB_IN] = &client->legs[HUB_IN];
@@ -408,6 +416,7 @@ yield(struct client *client)
 
 const struct service hub_service = {
 	.client_size = sizeof(struct hub_client),
+	.single = is_single,
 	.begin = begin,
 	.next = next,
 	.end = end,

@@ -116,7 +116,7 @@ struct run {
 	struct stage *stage;	/* the one that goes on, or the first one */
 	void *owner;
 	unsigned char mode;	/* enum sk_mode */
-	bool single;		/* no stage has a judge: fewer descriptors */
+	bool single;		/* no stage has a judge, or all are nudged */
 	bool over_anywhere;	/* over may be called in the run's thread */
 	/*
 	 * A stage is over, with SK_OK, SK_INTERRUPTED or SK_ERROR and *e. The
@@ -148,6 +148,9 @@ enum sk_result run_alone(struct run *r, struct err *e);
 struct runner;
 
 struct runner *runner_new(enum sk_mode mode, struct err *e);
+
+/* How many descriptors a run costs in blocking mode. */
+unsigned runner_fds(bool single);
 
 /* Start a run. False with *e filled: it has not begun, no memory or thread. */
 bool runner_add(struct runner *r, struct run *run, struct err *e);

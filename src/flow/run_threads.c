@@ -37,17 +37,26 @@ threads_part_release(struct run_threads_part *p)
 		threads_part_free(p);
 }
 
+unsigned
+runner_fds(bool single)
+{
+	if (single)
+		return intr_holds_kicks() ? 0 : 2;
+	return 2 + STAGE_LEGS;
+}
+
 bool
-threads_part_open(struct run *r, struct err *e)
+threads_part_open(struct run *r, bool kicked, struct err *e)
 {
 	static const struct run_threads_part closed = {
-		LATCH_CLOSED, false, LATCH_CLOSED,
-		{ LATCH_CLOSED, LATCH_CLOSED }, false, false, NULL
+		.abort = LATCH_CLOSED, .news = LATCH_CLOSED,
+		.wake = { LATCH_CLOSED, LATCH_CLOSED }
 	};
 	struct run_threads_part *p;
 	bool ok;
 
-	r->threads = p = threads_part_kept(r->single);
+	kicked = kicked && r->single && intr_holds_kicks();
+	r->threads = p = threads_part_kept(r->single, kicked);
 	if (p != NULL)
 		return true;
 	r->threads = p = malloc(sizeof(*p));
@@ -57,6 +66,12 @@ threads_part_open(struct run *r, struct err *e)
 	}
 	*p = closed;
 	p->single = r->single;
+	p->kicked = kicked;
+	if (kicked) {
+		latch_open_kicked(&p->abort);
+		latch_open_kicked(&p->wake[0]);
+		return true;
+	}
 	ok = latch_open(&p->abort, e) && latch_open(&p->wake[0], e);
 	if (!r->single)
 		ok = ok && latch_open(&p->wake[1], e) &&
@@ -71,12 +86,45 @@ threads_part_open(struct run *r, struct err *e)
 /* Whoever wakes a run may do so while it ends. */
 static pthread_mutex_t wake_lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* With the lock held. Whoever finds it set will see why. */
+static void
+set(struct run_threads_part *p, struct latch *latch)
+{
+	if (latch_is_set(latch))
+		return;
+	latch_set(latch);
+	if (p->runs)
+		intr_kick(p->thread);
+}
+
 void
 run_threads_wake(struct run *r, int leg)
 {
 	(void)pthread_mutex_lock(&wake_lock);
 	if (r->threads != NULL)
-		latch_set(&r->threads->wake[leg]);
+		set(r->threads, &r->threads->wake[leg]);
+	(void)pthread_mutex_unlock(&wake_lock);
+}
+
+void
+threads_end(struct run *r)
+{
+	(void)pthread_mutex_lock(&wake_lock);
+	if (r->threads != NULL) {
+		atomic_store(&r->threads->ended, true);
+		set(r->threads, &r->threads->abort);
+	}
+	(void)pthread_mutex_unlock(&wake_lock);
+}
+
+/* The thread of a run begins to be kicked, or it is over. */
+static void
+set_runs(struct run_threads_part *p, bool runs)
+{
+	intr_hold_kicks(runs);
+	(void)pthread_mutex_lock(&wake_lock);
+	p->runs = runs;
+	p->thread = pthread_self();
 	(void)pthread_mutex_unlock(&wake_lock);
 }
 
@@ -97,10 +145,26 @@ run_threads_news(struct run *r)
 {
 	(void)pthread_mutex_lock(&wake_lock);
 	if (r->threads != NULL && atomic_load(&r->threads->solo))
-		latch_set(&r->threads->wake[0]);
+		set(r->threads, &r->threads->wake[0]);
 	else if (r->threads != NULL)
 		latch_set(&r->threads->news);
 	(void)pthread_mutex_unlock(&wake_lock);
+}
+
+/* Until a leg that waits for nobody is woken; false: interrupted. */
+static bool
+doze(struct run_threads_part *p, int i, int64_t wake_ns)
+{
+	struct pollfd fds[2] = {
+		{ .fd = p->wake[i].fd, .events = POLLIN },
+		{ .fd = p->abort.fd, .events = POLLIN },
+	};
+
+	if (!p->kicked)
+		return intr_poll(fds, 2, wake_ns) >= 0;
+	if (!latch_is_set(&p->wake[i]) && !latch_is_set(&p->abort))
+		(void)intr_poll_kicked(NULL, 0, wake_ns);
+	return true;
 }
 
 /* Wait for what a leg wants: SK_OK, or why there is nothing to wait for. */
@@ -109,14 +173,10 @@ wait_for(struct run *r, int i, enum sk_result want)
 {
 	const struct leg *leg = r->stage->legs[i];
 	struct run_threads_part *p = r->threads;
-	struct pollfd fds[2] = {
-		{ .fd = p->wake[i].fd, .events = POLLIN },
-		{ .fd = p->abort.fd, .events = POLLIN },
-	};
 
 	if (leg->waits != NULL)
 		return sock_wait(leg->waits, (enum sk_side)leg->side, want);
-	if (intr_poll(fds, 2, leg->wake_ns) < 0 || latch_is_set(&p->abort))
+	if (!doze(p, i, leg->wake_ns) || latch_is_set(&p->abort))
 		return SK_INTERRUPTED;
 	latch_reset(&p->wake[i]);
 	return SK_OK;
@@ -302,6 +362,8 @@ threads_run(struct run *r, struct err *e)
 	struct stage *s;
 	bool solo;
 
+	if (r->threads->kicked)
+		set_runs(r->threads, true);
 	do {
 		s = r->stage;
 		nudged = s->nudged;
@@ -315,6 +377,8 @@ threads_run(struct run *r, struct err *e)
 			sock_set_nudge(nudged, NULL);
 		run_set_abort(s, NULL);
 	} while (run_next(r, &result, e));
+	if (r->threads->kicked)
+		set_runs(r->threads, false);
 	return result;
 }
 
@@ -323,7 +387,8 @@ run_threads_alone(struct run *r, struct err *e)
 {
 	enum sk_result result;
 
-	if (!threads_part_open(r, e)) {
+	/* This thread has to look out for signals, too. */
+	if (!threads_part_open(r, false, e)) {
 		result = SK_ERROR;
 		(void)run_next(r, &result, e);
 		return result;

@@ -13,18 +13,29 @@ struct run_threads_part {
 	struct latch news;		/* for the judge */
 	struct latch wake[STAGE_LEGS];	/* for a leg that waits for nobody */
 	bool single;			/* as run.single */
+	/*
+	 * Latches without descriptors: the thread of the run, which is alone,
+	 * is kicked, as long as it runs.
+	 */
+	bool kicked;
+	bool runs;
+	pthread_t thread;
 	atomic_bool solo;		/* the run's thread is alone */
 	struct run_threads_part *next;	/* of those that are kept */
 };
 
 /*
- * Make what wakes the threads of r. False with *e filled. And take it from r,
- * so that nobody wakes it any more; it is to be released then.
+ * Make what wakes the threads of r. False with *e filled. kicked: if r is single
+ * and the platform can. And take it from r, so that nobody wakes it any more; it
+ * is to be released then.
  */
-bool threads_part_open(struct run *r, struct err *e);
+bool threads_part_open(struct run *r, bool kicked, struct err *e);
 struct run_threads_part *threads_part_detach(struct run *r);
 void threads_part_release(struct run_threads_part *p);
 void threads_part_free(struct run_threads_part *p);
+
+/* End r, which goes on in a runner. */
+void threads_end(struct run *r);
 
 /* A function in a thread, which may have done other things before. */
 struct threads_task {
@@ -58,7 +69,7 @@ void threads_kick_out(struct threads_task *task);
  * A part that was kept, or NULL: there is none. Keep one, with all latches
  * unset; false: there are enough.
  */
-struct run_threads_part *threads_part_kept(bool single);
+struct run_threads_part *threads_part_kept(bool single, bool kicked);
 bool threads_part_keep(struct run_threads_part *p);
 
 /* Free those that are kept: a server that has nothing to do keeps none. */

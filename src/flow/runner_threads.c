@@ -123,7 +123,7 @@ threads_add(struct runner *r, struct run *run, struct err *e)
 		err_no_memory(e);
 		return false;
 	}
-	if (!threads_part_open(run, e)) {
+	if (!threads_part_open(run, true, e)) {
 		free(j);
 		return false;
 	}
@@ -230,8 +230,7 @@ threads_free(struct runner *r)
 	for (j = t->jobs; j != NULL; j = j->next) {
 		if (j->leaves)
 			continue;
-		atomic_store(&j->run->threads->ended, true);
-		latch_set(&j->run->threads->abort);
+		threads_end(j->run);
 	}
 	while ((j = next_awaited(t)) != NULL) {
 		unlink_job(j);

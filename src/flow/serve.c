@@ -13,7 +13,6 @@
 
 enum {
 	SPARE_FDS = 6,
-	RUN_FDS = 4,		/* latches of a run in blocking mode */
 };
 
 /*
@@ -213,6 +212,12 @@ serve_client_drop(struct client *c)
 	count_out(s, false);
 }
 
+static bool
+is_single(const struct service *service, const void *context)
+{
+	return service->single != NULL && service->single(context);
+}
+
 struct client *
 serve_client_new(const struct service *service, void *context,
     enum sk_mode mode, struct sock *peer, struct err *e)
@@ -230,7 +235,8 @@ serve_client_new(const struct service *service, void *context,
 	stage_init_single(&c->stage, &c->legs[0], c, step_first);
 	c->stage.socks[0] = peer;
 	c->run = (struct run){ .stage = &c->stage, .owner = c,
-	    .mode = (unsigned char)mode, .next = client_next };
+	    .mode = (unsigned char)mode, .next = client_next,
+	    .single = is_single(service, context) };
 	return c;
 }
 
@@ -298,7 +304,8 @@ run_server(struct server *s, void (*begun)(void *, struct server *),
  * could not be served: with those that are in use now, and a few to spare.
  */
 static uint64_t
-capacity(const struct service *service, enum sk_mode mode)
+capacity(const struct service *service, const void *context,
+    enum sk_mode mode)
 {
 	struct rlimit limit;
 	uint64_t cost = 1 + service->fds, used = SPARE_FDS;
@@ -314,7 +321,8 @@ capacity(const struct service *service, enum sk_mode mode)
 	}
 	/* In blocking mode all may begin at the same time. */
 	if (mode == SK_BLOCKING)
-		cost += RUN_FDS + service->brief_fds;
+		cost += runner_fds(is_single(service, context)) +
+		    service->brief_fds;
 	else
 		used += service->brief_fds + service->common_fds;
 	return limit.rlim_cur > used + cost ?
@@ -338,7 +346,7 @@ serve(const struct serve_config *config, struct sock **listener,
 	    .mode = (unsigned char)config->mode, .single = true,
 	    .over = serve_accept_over };
 	sock_set_deadline(*listener, config->deadline_ns);
-	s.capacity = capacity(service, config->mode);
+	s.capacity = capacity(service, context, config->mode);
 	s.runner = runner_new(config->mode, e);
 	if (s.runner != NULL)
 		r = run_server(&s, begun, e);

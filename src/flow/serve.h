@@ -42,6 +42,11 @@ struct service {
 	unsigned brief_fds;	/* ...and while it begins */
 	unsigned common_fds;	/* of all together in non-blocking mode */
 	/*
+	 * Whether clients need no second thread, ever: no stage has a judge but
+	 * such as is nudged (flow/run.h). NULL: they do.
+	 */
+	bool (*single)(const void *context);
+	/*
 	 * peer is established and let in. The first stage, or NULL with *e; end
 	 * is called in either case.
 	 */

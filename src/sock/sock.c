@@ -45,7 +45,7 @@ sock_wake_ns(const struct sock *s, enum sk_side side)
 static void
 watch(struct pollfd *fds, size_t *count, const struct latch *latch)
 {
-	if (latch != NULL)
+	if (latch != NULL && !latch_is_kicked(latch))
 		fds[(*count)++] = (struct pollfd){ .fd = latch->fd,
 		    .events = POLLIN };
 }
@@ -55,12 +55,30 @@ static int
 wait_watching(struct sock *s, enum sk_side side, struct pollfd *fds,
     size_t count)
 {
+	int n;
+
 	watch(fds, &count, s->abort);
 	if (side == SK_IN) {
 		watch(fds, &count, s->stop);
 		watch(fds, &count, s->nudge);
 	}
-	return intr_poll(fds, count, sock_wake_ns(s, side));
+	if (s->abort == NULL || !latch_is_kicked(s->abort))
+		return intr_poll(fds, count, sock_wake_ns(s, side));
+	/* A kick is as good as what was waited for: the call looks again. */
+	n = intr_poll_kicked(fds, count, sock_wake_ns(s, side));
+	return n < 0 ? 1 : n;
+}
+
+/* Whether nobody need wait any longer, as a latch is set. */
+static bool
+is_told(const struct sock *s, enum sk_side side, enum sk_result *r)
+{
+	*r = SK_OK;
+	if (s->abort != NULL && latch_is_set(s->abort))
+		*r = SK_INTERRUPTED;
+	else if (side == SK_IN && s->nudge != NULL && latch_is_set(s->nudge))
+		*r = SK_TIMEOUT;
+	return *r != SK_OK;
 }
 
 bool
@@ -78,23 +96,22 @@ enum sk_result
 sock_wait(struct sock *s, enum sk_side side, enum sk_result want)
 {
 	struct pollfd fds[SK_POLLFDS_MAX + WATCHED];
+	enum sk_result told;
 	size_t count;
 	int n;
 
+	if (is_told(s, side, &told))
+		return told;
 	count = sock_pollfds(s, side, want, fds);
 	if (!sock_is_kicked(s, side)) {
 		n = wait_watching(s, side, fds, count);
 		if (n < 0)
 			return SK_INTERRUPTED;
-	} else if (latch_is_set(s->abort))
-		return SK_INTERRUPTED;
-	else
+	} else
 		n = poll(fds, (nfds_t)count,
 		    clock_poll_ms(sock_wake_ns(s, side)));
-	if (s->abort != NULL && latch_is_set(s->abort))
-		return SK_INTERRUPTED;
-	if (side == SK_IN && s->nudge != NULL && latch_is_set(s->nudge))
-		return SK_TIMEOUT;
+	if (is_told(s, side, &told))
+		return told;
 	if (n == 0 && clock_now_ns() >= s->deadline_ns[side])
 		return SK_TIMEOUT;
 	return SK_OK;

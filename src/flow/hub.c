@@ -176,6 +176,7 @@ hub_new(const struct hub_config *config, struct sock *in, struct sock *out,
 	h->in = in;
 	h->out = out;
 	h->in_is_file = in != NULL && sock_is_file(in);
+	h->out_is_file = out != NULL && sock_is_file(out);
 	(void)pthread_mutex_init(&h->lock, NULL);
 	return h;
 }

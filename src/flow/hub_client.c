@@ -7,6 +7,7 @@
 
 enum {
 	SENDS = 16,		/* in one turn */
+	LITTLE = 4096,		/* what is written without the sink */
 	VANISHED_SEC = 30,	/* who has ended and says nothing is asked */
 };
 
@@ -61,11 +62,30 @@ may_say(struct hub *h, struct hub_client *c)
 	return room;
 }
 
+/*
+ * A little for a file, with nothing before it: not worth waking the sink. What
+ * cannot be written is left to it, with its reason. The bytes written.
+ */
+static size_t
+write_through(struct hub *h, const char *data, size_t len)
+{
+	struct err e = { .code = ERR_NONE };
+	size_t put = 0;
+
+	if (!h->out_is_file || !h->sink_runs || h->output.first != NULL ||
+	    len > LITTLE)
+		return 0;
+	(void)sock_send(h->out, data, len, &put, &e);
+	err_clear(&e);
+	return put;
+}
+
 /* What a client has said. */
 static enum sk_result
 hear(struct hub *h, struct hub_client *c, const char *data, size_t len,
     struct err *e)
 {
+	size_t put;
 	bool ok = true;
 
 	c->said = true;
@@ -73,8 +93,10 @@ hear(struct hub *h, struct hub_client *c, const char *data, size_t len,
 	hub_lock(h);
 	if (h->config->broker)
 		ok = hub_publish(h, c, data, len);
-	else if (h->out != NULL && len > 0) {
-		ok = chunks_add(&h->output, data, len, NULL, 1) != NULL;
+	else if (h->out != NULL && len > 0 &&
+	    (put = write_through(h, data, len)) < len) {
+		ok = chunks_add(&h->output, data + put, len - put, NULL,
+		    1) != NULL;
 		if (h->sink_runs)
 			stage_wake(&h->sink_stage, 0);
 	}

@@ -36,7 +36,7 @@ struct hub_client {
 struct hub {
 	const struct hub_config *config;
 	struct sock *in, *out;
-	bool in_is_file;
+	bool in_is_file, out_is_file;
 	struct server *server;
 	char *scratch;		/* for all in legs (non-blocking mode) */
 

@@ -11,6 +11,8 @@
 #include "base/clock.h"
 #include "base/intr.h"
 
+enum { TRIES = 16 };	/* steps of a run before it gets a thread */
+
 void
 threads_part_free(struct run_threads_part *p)
 {
@@ -380,6 +382,48 @@ threads_run(struct run *r, struct err *e)
 	if (r->threads->kicked)
 		set_runs(r->threads, false);
 	return result;
+}
+
+static void
+set_mode(struct stage *s, enum sk_mode mode)
+{
+	int i;
+
+	for (i = 0; i < STAGE_SOCKS; i++)
+		if (s->socks[i] != NULL)
+			sock_set_mode(s->socks[i], mode);
+}
+
+/* False: the run is over. *waits: it would have to. */
+static bool
+try_step(struct run *r, bool *waits, enum sk_result *result, struct err *e)
+{
+	struct leg *leg = r->stage->legs[0];
+	enum sk_result step;
+	int64_t wake_ns;
+
+	if (!run_goes_on(r->stage, &wake_ns, result, e))
+		return run_next(r, result, e);
+	set_mode(r->stage, SK_NONBLOCKING);
+	step = leg->step(leg, e);
+	set_mode(r->stage, SK_BLOCKING);
+	*waits = step == SK_WANT_READ || step == SK_WANT_WRITE;
+	if (*waits || run_leg_stopped(leg, step, e))
+		return true;
+	*result = SK_INTERRUPTED;
+	return run_next(r, result, e);
+}
+
+bool
+threads_try(struct run *r, enum sk_result *result, struct err *e)
+{
+	bool waits = false;
+	int i;
+
+	for (i = 0; i < TRIES && !waits; i++)
+		if (!try_step(r, &waits, result, e))
+			return true;
+	return false;
 }
 
 enum sk_result

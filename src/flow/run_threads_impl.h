@@ -34,6 +34,13 @@ struct run_threads_part *threads_part_detach(struct run *r);
 void threads_part_release(struct run_threads_part *p);
 void threads_part_free(struct run_threads_part *p);
 
+/*
+ * Let a single run do what it can without waiting, in the thread that adds it: a
+ * client that has come, spoken and gone already needs no thread of its own. True:
+ * it is over, with *result and *e.
+ */
+bool threads_try(struct run *r, enum sk_result *result, struct err *e);
+
 /* End r, which goes on in a runner. */
 void threads_end(struct run *r);
 

@@ -112,13 +112,32 @@ do_job(void *arg)
 	latch_set(&j->runner->news);
 }
 
+/* Whether it is over at once. */
+static bool
+was_brief(struct run *run)
+{
+	struct err e = { .code = ERR_NONE };
+	enum sk_result result;
+
+	if (!run->single || !run->over_anywhere ||
+	    !threads_try(run, &result, &e))
+		return false;
+	run->over(run, result, &e);
+	err_clear(&e);
+	return true;
+}
+
 static bool
 threads_add(struct runner *r, struct run *run, struct err *e)
 {
 	struct runner_of_threads *t = (struct runner_of_threads *)r;
-	struct job *j = calloc(1, sizeof(*j));
+	struct job *j;
 	bool started;
 
+	run->stage->run = run;
+	if (was_brief(run))
+		return true;
+	j = calloc(1, sizeof(*j));
 	if (j == NULL) {
 		err_no_memory(e);
 		return false;
@@ -127,7 +146,6 @@ threads_add(struct runner *r, struct run *run, struct err *e)
 		free(j);
 		return false;
 	}
-	run->stage->run = run;
 	j->runner = t;
 	j->run = run;
 	(void)pthread_mutex_lock(&t->lock);

@@ -353,7 +353,8 @@ serve(const struct serve_config *config, struct sock **listener,
 	runner_free(s.runner);
 	if (service->close != NULL)
 		service->close();
-	sock_abort(&s.pending);
+	if (s.pending != NULL)
+		serve_client_drop(s.pending);
 	if (s.failed && r != SK_INTERRUPTED) {
 		err_move(e, &s.reason);
 		r = SK_ERROR;

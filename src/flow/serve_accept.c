@@ -45,21 +45,41 @@ link_client(struct server *s, struct client *c)
 }
 
 /*
- * A client that has come becomes a run. What it lacks, it lacks alone; but if
- * that is descriptors, *peer stays, to be taken later: SK_ERROR with *e.
+ * A client becomes a run. What it lacks, it lacks alone; but if that is threads
+ * or descriptors, it stays pending: SK_ERROR with *e.
  */
 static enum sk_result
-take_client(struct server *s, struct sock **peer, struct err *e)
+add_client(struct server *s, struct client *c, struct err *e)
 {
-	struct client *c;
 	bool quiet;
 
-	sock_set_deadline(*peer, clock_min_ns(s->config->deadline_ns,
-	    clock_now_ns() + SERVE_HANDSHAKE_MS * CLOCK_MS));
-	c = serve_client_new(s->service, s->context, s->config->mode, *peer,
-	    e);
+	if (!c->established)
+		sock_set_deadline(c->peer, clock_min_ns(
+		    s->config->deadline_ns, clock_now_ns() +
+		    SERVE_HANDSHAKE_MS * CLOCK_MS));
+	s->pending = NULL;
+	if (runner_add(s->runner, &c->run, e))
+		return SK_OK;
+	if (is_exhausted(e)) {
+		s->pending = c;
+		return SK_ERROR;
+	}
+	quiet = e->quiet;
+	err_set(e, e->code, e->sys, c->name, "%s", e->text);
+	e->quiet = quiet;
+	serve_client_over(&c->run, SK_ERROR, e);
+	err_clear(e);
+	return SK_OK;
+}
+
+static enum sk_result
+take_client(struct server *s, struct sock *peer, struct err *e)
+{
+	struct client *c;
+
+	c = serve_client_new(s->service, s->context, s->config->mode, peer, e);
 	if (c == NULL) {
-		sock_abort(peer);
+		sock_abort(&peer);
 		trouble(s, e);
 		return SK_OK;
 	}
@@ -67,22 +87,7 @@ take_client(struct server *s, struct sock **peer, struct err *e)
 	c->run.over = serve_client_over;
 	c->run.over_anywhere = true;
 	link_client(s, c);
-	if (runner_add(s->runner, &c->run, e)) {
-		*peer = NULL;
-		return SK_OK;
-	}
-	if (is_exhausted(e)) {
-		c->peer = NULL;
-		serve_client_drop(c);
-		return SK_ERROR;
-	}
-	*peer = NULL;
-	quiet = e->quiet;
-	err_set(e, e->code, e->sys, c->name, "%s", e->text);
-	e->quiet = quiet;
-	serve_client_over(&c->run, SK_ERROR, e);
-	err_clear(e);
-	return SK_OK;
+	return add_client(s, c, e);
 }
 
 /* Ask somebody who has nothing more to say to make room. */
@@ -204,7 +209,10 @@ is_late(struct server *s, struct err *e)
 	return SK_ERROR;
 }
 
-/* While there is no room the listener only serves those who are known. */
+/*
+ * While there is no room, or somebody is pending, the listener only serves those
+ * who are known.
+ */
 static void
 admit_peers(struct server *s, bool room)
 {
@@ -224,23 +232,11 @@ takes_pending(const struct server *s)
 	    clock_now_ns() >= s->exhausted_until_ns);
 }
 
-/* With somebody pending, a listener of datagrams admits nobody else. */
-static enum sk_result
-next_client(struct server *s, struct err *e)
-{
-	struct sock *peer = NULL;
-	enum sk_result r;
-
-	r = sock_accept(*s->listener, &peer, e);
-	if (peer != NULL)
-		s->pending = peer;
-	return r;
-}
-
 static enum sk_result
 accept_one(struct server *s, struct err *e)
 {
 	enum room room = room_for_more(s);
+	struct sock *peer;
 	enum sk_result r;
 
 	/* Datagrams of those who are there come from the listener, too. */
@@ -254,23 +250,18 @@ accept_one(struct server *s, struct err *e)
 		return SK_ERROR;
 	s->leg.waits = *s->listener;
 	s->leg.side = SK_IN;
-	r = takes_pending(s) ? SK_OK : next_client(s, e);
+	r = sock_accept(*s->listener, &peer, e);
 	/* Whatever it was woken for, the next turn looks at. */
 	if (r == SK_TIMEOUT && clock_now_ns() < s->config->deadline_ns)
 		return r;
 	/* The run is over: the server sees that as well, and tells it. */
 	if (r == SK_TIMEOUT)
 		return leg_sleep(&s->leg, CLOCK_NEVER);
-	if (r == SK_OK && !s->config->announced &&
-	    !serve_permits(s, s->pending)) {
-		sock_abort(&s->pending);
+	if (r == SK_OK && !s->config->announced && !serve_permits(s, peer)) {
+		sock_abort(&peer);
 		return SK_OK;
 	}
-	if (r == SK_OK)
-		r = take_client(s, &s->pending, e);
-	if (r == SK_ERROR && is_exhausted(e))
-		return wait_exhausted(s, e);
-	return r;
+	return r == SK_OK ? take_client(s, peer, e) : r;
 }
 
 enum sk_result
@@ -281,7 +272,10 @@ serve_step_accept(struct leg *leg, struct err *e)
 	int i;
 
 	for (i = 0; i < ACCEPT_TURN; i++) {
-		r = accept_one(s, e);
+		r = takes_pending(s) ? add_client(s, s->pending, e) :
+		    accept_one(s, e);
+		if (r == SK_ERROR && is_exhausted(e))
+			r = wait_exhausted(s, e);
 		if (r != SK_OK)
 			return r == SK_TIMEOUT ? SK_OK : r;
 	}

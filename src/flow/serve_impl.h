@@ -14,7 +14,7 @@ struct server {
 	struct run run;			/* that accepts */
 	struct stage stage;
 	struct leg leg;
-	struct sock *pending;		/* accepted, and no room for it yet */
+	struct client *pending;		/* no thread or memory for it yet */
 	int64_t told_ns;		/* that descriptors are exhausted */
 	int64_t exhausted_until_ns;
 

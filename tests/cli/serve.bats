@@ -51,11 +51,11 @@ limited() {
 	await_text out hello
 	ends_by_term
 	data 100000 file
+	rm -f haul.port
 	start haul "$BASH" -c '
 		dd bs=1 count=777 of=/dev/null status=none
 		exec "$HAUL" listen "$HAUL_MODE" -k --port-file haul.port \
 			127.0.0.1 0' <file
-	rm -f haul.port
 	await_ready haul
 	port=$(<haul.port)
 	for n in 1 2; do
@@ -270,6 +270,27 @@ limited() {
 	[[ $(sort out) == $'one\ntwo' ]]
 }
 
+@test "who only talks costs one descriptor" {
+	local most=140
+	# Two more each where threads are woken by a descriptor.
+	if portable && blocking; then most=400; fi
+	limited "$most"
+	rm -f haul.port
+	start haul "${WRAP[@]}" haul listen -k -d -v --port-file haul.port \
+		127.0.0.1 0 >out
+	await_ready haul
+	port=$(<haul.port)
+	start crowd "$CROWD" "127.0.0.1:$port" hold 120 there until
+	connected 120
+	client last "text=last\\n" shut recv-eof
+	await last
+	await_text out last
+	touch until
+	await crowd
+	run ! grep 'open files' haul.err
+	ends_by_term
+}
+
 @test "out of descriptors: those who are there go on, the others wait" {
 	hold in
 	rm -f haul.port
@@ -411,7 +432,7 @@ limited() {
 		await_ready haul
 		port=$(<haul.port)
 		for n in 1 2 3; do client "$n" "text=$n\\n" recv-reset; done
-		connected 3
+		await_size out 6
 		kill -s "$signal" "${PID[haul]}"
 		await haul
 		is $((128 + $(kill -l "$signal"))) haul.err

@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/intr.h"
 #include "tap.h"
 
 enum { SETTERS = 8 };
@@ -35,6 +37,32 @@ sleep_on(void *latch)
 	return poll(&p, 1, -1) == 1 && latch_is_set(l) ? latch : NULL;
 }
 
+/* One that comes before the wait ends it. */
+static void
+test_kicks(void)
+{
+	struct latch l = { .fd = 0, .write_fd = 0 };
+	int64_t begin = clock_now_ns(), late = begin + 10 * CLOCK_SEC;
+
+	latch_open_kicked(&l);
+	tap_ok(latch_is_kicked(&l) && !latch_is_set(&l),
+	    "one without descriptors begins unset");
+	latch_set(&l);
+	tap_ok(latch_is_set(&l), "it can be set");
+	latch_reset(&l);
+	tap_ok(!latch_is_set(&l), "and reset");
+	latch_close(&l);
+	if (!intr_holds_kicks())
+		return;
+	intr_hold_kicks(true);
+	intr_kick(pthread_self());
+	tap_ok(intr_poll_kicked(NULL, 0, late) < 0 && clock_now_ns() < late,
+	    "a kick that is held back ends the next wait");
+	tap_int(intr_poll_kicked(NULL, 0, clock_now_ns() + CLOCK_MS), 0,
+	    "and only that");
+	intr_hold_kicks(false);
+}
+
 int
 main(void)
 {
@@ -46,6 +74,7 @@ main(void)
 	bool ok = true;
 
 	tap_start();
+	test_kicks();
 	latch_close(&l);
 	tap_int(l.fd, -1, "a closed latch can be closed");
 	if (!tap_ok(latch_open(&l, &e), "opening"))

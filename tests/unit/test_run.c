@@ -39,7 +39,8 @@ struct made {
 };
 
 static atomic_int freeing;
-static bool over_anywhere;	/* of all runs that are made */
+/* Of all runs that are made; but with a judge none is single. */
+static bool over_anywhere, single;
 
 static enum sk_result
 step_first(struct leg *leg, struct err *e)
@@ -122,7 +123,8 @@ make(struct made *m, enum sk_mode mode, enum sk_result (*does)(struct made *,
 	m->result = SK_WANT_READ;
 	stage_init_single(&m->stage, &m->legs[0], m, step_first);
 	m->run = (struct run){ .stage = &m->stage, .owner = m,
-	    .mode = (unsigned char)mode, .over_anywhere = over_anywhere,
+	    .mode = (unsigned char)mode, .single = single,
+	    .over_anywhere = over_anywhere,
 	    .next = next, .over = over };
 }
 
@@ -134,6 +136,7 @@ make_judged(struct made *m, enum sk_mode mode, const struct judge *judge,
 	make(m, mode, first);
 	m->does[1] = second;
 	m->stage.judge = judge;
+	m->run.single = false;
 	if (second == NULL)
 		return;
 	leg_init(&m->legs[1], m, step_second);
@@ -448,6 +451,7 @@ test_nudged(enum sk_mode mode)
 		    NULL);
 		listener.sock = pair[0];
 		listener.stage.nudged = listener.stage.socks[0] = pair[0];
+		listener.run.single = single;
 		listener.until_ns = CLOCK_NEVER;
 		make(&waker, mode, tell_the_other);
 		waker.other = &listener;
@@ -537,6 +541,7 @@ test_too_late(void)
 	struct made adder, late;
 
 	make(&adder, SK_BLOCKING, add_too_late);
+	adder.run.single = false;
 	make(&late, SK_BLOCKING, sleep_for_ever);
 	adder.runner = r;
 	adder.other = &late;
@@ -559,9 +564,13 @@ main(void)
 		test_sleeping((enum sk_mode)mode);
 		test_judged((enum sk_mode)mode);
 	}
-	/* Each also with runs that end in their own threads. */
-	for (mode = 0; mode < 4; mode++) {
-		over_anywhere = mode >= 2;
+	/*
+	 * Each also with runs that end in their own threads, and with such as
+	 * have no descriptors.
+	 */
+	for (mode = 0; mode < 8; mode++) {
+		over_anywhere = mode & 2;
+		single = mode & 4;
 		test_many((enum sk_mode)(mode % 2));
 		test_wakes((enum sk_mode)(mode % 2));
 		test_nudged((enum sk_mode)(mode % 2));

@@ -171,7 +171,8 @@ evenly() {
 		[[ $sum == "${want%% *}" ]]
 		at_least "$ms" 600
 		within "$ms" 3000
-		at_least "$(sed -n 's/^gap //p' got)" 100
+		# Two other processes may each be late once.
+		at_least "$(sed -n 's/^gap //p' got)" 20
 		[[ ! ${PID[haul]-} ]] || kill "${PID[haul]}" 2>/dev/null || :
 	done
 }
@@ -184,15 +185,13 @@ evenly() {
 			'"$HAUL" connect -d 127.0.0.1 "$1" | "$0"' \
 			"$METER" "$port" >"$n.got"
 	done
-	for _ in {1..200}; do
-		(($(grep -c 'connection from' haul.err) < 2)) || break
-		nap
-	done
+	connected 2
 	printf '%s\n' one two three four five >&"$W"
 	let_go
 	await_all 1 2
 	for n in 1 2; do
-		[[ $(head -n 1 "$n.got") == "24 "* ]]
-		at_least "$(sed -n 's/^gap //p' "$n.got")" 20
+		read -r bytes ms sum <"$n.got"
+		((bytes == 24))
+		at_least "$ms" 300
 	done
 }

@@ -48,7 +48,8 @@ intr_holds_kicks(void)
 	return true;
 }
 
-/* The signals that are blocked while kicks are taken. */
+/* Whether this thread holds kicks back, and what it blocks to take them. */
+static _Thread_local bool holds;
 static _Thread_local sigset_t taking;
 
 void
@@ -60,6 +61,7 @@ intr_hold_kicks(bool hold)
 	(void)sigaddset(&set, SIGURG);
 	(void)pthread_sigmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, &taking);
 	(void)sigdelset(&taking, SIGURG);
+	holds = hold;
 }
 
 int
@@ -73,7 +75,7 @@ intr_poll_kicked(struct pollfd *fds, nfds_t count, int64_t deadline_ns)
 		left = (struct timespec){ .tv_sec = (time_t)(ns / CLOCK_SEC),
 		    .tv_nsec = (long)(ns % CLOCK_SEC) };
 	return ppoll(fds, count, deadline_ns == CLOCK_NEVER ? NULL : &left,
-	    &taking);
+	    holds ? &taking : NULL);
 }
 
 void

@@ -17,29 +17,24 @@ latch_open(struct latch *l, struct err *e)
 	return true;
 }
 
-void
-latch_open_kicked(struct latch *l)
-{
-	l->fd = l->write_fd = -1;
-	atomic_init(&l->set, false);
-}
-
 bool
-latch_is_kicked(const struct latch *l)
+latch_is_closed(const struct latch *l)
 {
 	return l->fd == -1;
 }
 
-void
+bool
 latch_set(struct latch *l)
 {
 	static const uint64_t one = 1;
 
-	if (atomic_exchange(&l->set, true) || latch_is_kicked(l))
-		return;
+	if (atomic_exchange(&l->set, true))
+		return false;
 	/* Into an empty pipe or counter: it cannot block. */
-	while (write(l->write_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+	while (!latch_is_closed(l) &&
+	    write(l->write_fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		continue;
+	return true;
 }
 
 void
@@ -53,7 +48,7 @@ latch_reset(struct latch *l)
 	 * The number first. A set between the two finds the flag set and leaves
 	 * it at that: the caller looks at what there is afterwards.
 	 */
-	while (!latch_is_kicked(l) &&
+	while (!latch_is_closed(l) &&
 	    read(l->fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		continue;
 	atomic_store(&l->set, false);

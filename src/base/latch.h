@@ -12,24 +12,21 @@
  */
 struct latch {
 	atomic_bool set;
-	int fd;			/* readable while it is set; -1: kicked */
+	int fd;			/* readable while it is set; -1: closed */
 	int write_fd;
 };
 
+/*
+ * A closed latch can be set and reset, too. That wakes nobody: who sets it kicks
+ * the thread that waits for it, and holds kicks back (base/intr.h).
+ */
 #define LATCH_CLOSED	{ .fd = -1, .write_fd = -1 }
 
 /* Make *l an unset latch; false with *e filled if there is no descriptor. */
 bool latch_open(struct latch *l, struct err *e);
 
-/*
- * One without descriptors, for a thread that holds kicks back (base/intr.h):
- * whoever sets it kicks that thread then.
- */
-void latch_open_kicked(struct latch *l);
-bool latch_is_kicked(const struct latch *l);
-
-/* Set it; may be called from several threads, and again. */
-void latch_set(struct latch *l);
+/* Set it; may be called from several threads, and again. True: it was unset. */
+bool latch_set(struct latch *l);
 
 /*
  * Make it unset again. For the one thread that waits for it: what it looks at
@@ -38,6 +35,8 @@ void latch_set(struct latch *l);
 void latch_reset(struct latch *l);
 
 bool latch_is_set(const struct latch *l);
+
+bool latch_is_closed(const struct latch *l);
 
 /* Release the descriptors; does nothing to a closed latch. */
 void latch_close(struct latch *l);

@@ -36,7 +36,12 @@ struct hub_client {
 struct hub {
 	const struct hub_config *config;
 	struct sock *in, *out;
-	bool in_is_file, out_is_file;
+	bool in_is_file;
+	/*
+	 * With nothing in output, whoever has the lock may write to it: the sink
+	 * does not, until there is something or no client is left.
+	 */
+	bool out_is_file;
 	struct server *server;
 	char *scratch;		/* for all in legs (non-blocking mode) */
 

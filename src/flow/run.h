@@ -116,8 +116,14 @@ struct run {
 	struct stage *stage;	/* the one that goes on, or the first one */
 	void *owner;
 	unsigned char mode;	/* enum sk_mode */
-	bool single;		/* no stage has a judge, or all are nudged */
-	bool over_anywhere;	/* over may be called in the run's thread */
+	/*
+	 * There never is a second thread: no stage has a judge, unless it is
+	 * nudged. In blocking mode it costs no descriptors then, if the
+	 * platform can (base/intr.h).
+	 */
+	bool single;
+	/* over may be called in the run's thread, and in runner_add. */
+	bool over_anywhere;
 	/*
 	 * A stage is over, with SK_OK, SK_INTERRUPTED or SK_ERROR and *e. The
 	 * next one, or NULL: the run is over, with what is *r then. NULL:
@@ -152,7 +158,11 @@ struct runner *runner_new(enum sk_mode mode, struct err *e);
 /* How many descriptors a run costs in blocking mode. */
 unsigned runner_fds(bool single);
 
-/* Start a run. False with *e filled: it has not begun, no memory or thread. */
+/*
+ * Start a run. True: it goes on, or is over already if it may be over anywhere:
+ * it may have been freed. False with *e filled: no memory or thread. A single run
+ * may have done something before it lacked one; it can be added again.
+ */
 bool runner_add(struct runner *r, struct run *run, struct err *e);
 
 /*

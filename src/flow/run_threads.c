@@ -4,6 +4,7 @@
  */
 #include "flow/run_threads_impl.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -30,6 +31,10 @@ threads_part_release(struct run_threads_part *p)
 {
 	int i;
 
+	if (p->kicked) {
+		threads_part_free(p);
+		return;
+	}
 	latch_reset(&p->abort);
 	atomic_store(&p->ended, false);
 	latch_reset(&p->news);
@@ -37,14 +42,6 @@ threads_part_release(struct run_threads_part *p)
 		latch_reset(&p->wake[i]);
 	if (!threads_part_keep(p))
 		threads_part_free(p);
-}
-
-unsigned
-runner_fds(bool single)
-{
-	if (single)
-		return intr_holds_kicks() ? 0 : 2;
-	return 2 + STAGE_LEGS;
 }
 
 bool
@@ -58,7 +55,7 @@ threads_part_open(struct run *r, bool kicked, struct err *e)
 	bool ok;
 
 	kicked = kicked && r->single && intr_holds_kicks();
-	r->threads = p = threads_part_kept(r->single, kicked);
+	r->threads = p = kicked ? NULL : threads_part_kept(r->single);
 	if (p != NULL)
 		return true;
 	r->threads = p = malloc(sizeof(*p));
@@ -69,11 +66,8 @@ threads_part_open(struct run *r, bool kicked, struct err *e)
 	*p = closed;
 	p->single = r->single;
 	p->kicked = kicked;
-	if (kicked) {
-		latch_open_kicked(&p->abort);
-		latch_open_kicked(&p->wake[0]);
+	if (kicked)
 		return true;
-	}
 	ok = latch_open(&p->abort, e) && latch_open(&p->wake[0], e);
 	if (!r->single)
 		ok = ok && latch_open(&p->wake[1], e) &&
@@ -88,14 +82,11 @@ threads_part_open(struct run *r, bool kicked, struct err *e)
 /* Whoever wakes a run may do so while it ends. */
 static pthread_mutex_t wake_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* With the lock held. Whoever finds it set will see why. */
+/* With the lock held. A kick for the first of them is enough. */
 static void
-set(struct run_threads_part *p, struct latch *latch)
+wake_part(struct run_threads_part *p, struct latch *latch)
 {
-	if (latch_is_set(latch))
-		return;
-	latch_set(latch);
-	if (p->runs)
+	if (latch_set(latch) && p->runs)
 		intr_kick(p->thread);
 }
 
@@ -104,7 +95,7 @@ run_threads_wake(struct run *r, int leg)
 {
 	(void)pthread_mutex_lock(&wake_lock);
 	if (r->threads != NULL)
-		set(r->threads, &r->threads->wake[leg]);
+		wake_part(r->threads, &r->threads->wake[leg]);
 	(void)pthread_mutex_unlock(&wake_lock);
 }
 
@@ -114,7 +105,7 @@ threads_end(struct run *r)
 	(void)pthread_mutex_lock(&wake_lock);
 	if (r->threads != NULL) {
 		atomic_store(&r->threads->ended, true);
-		set(r->threads, &r->threads->abort);
+		wake_part(r->threads, &r->threads->abort);
 	}
 	(void)pthread_mutex_unlock(&wake_lock);
 }
@@ -147,9 +138,9 @@ run_threads_news(struct run *r)
 {
 	(void)pthread_mutex_lock(&wake_lock);
 	if (r->threads != NULL && atomic_load(&r->threads->solo))
-		set(r->threads, &r->threads->wake[0]);
+		wake_part(r->threads, &r->threads->wake[0]);
 	else if (r->threads != NULL)
-		latch_set(&r->threads->news);
+		(void)latch_set(&r->threads->news);
 	(void)pthread_mutex_unlock(&wake_lock);
 }
 
@@ -217,7 +208,7 @@ work(void *arg)
 		w->result = step(w->run, w->leg, &w->err);
 	while (w->result == SK_OK);
 	atomic_store(&w->done, true);
-	latch_set(&w->run->threads->news);
+	(void)latch_set(&w->run->threads->news);
 }
 
 static void
@@ -322,7 +313,7 @@ run_judged(struct run *r, struct err *e)
 	set_kicked(r->stage, true);
 	if (start_workers(r, workers, e))
 		result = supervise(r, workers, e);
-	latch_set(abort);
+	(void)latch_set(abort);
 	for (i = 0; i < STAGE_LEGS; i++) {
 		join(&workers[i], threads_kick_out);
 		err_clear(&workers[i].err);
@@ -330,7 +321,7 @@ run_judged(struct run *r, struct err *e)
 	set_kicked(r->stage, false);
 	latch_reset(abort);
 	if (atomic_load(&r->threads->ended))
-		latch_set(abort);
+		(void)latch_set(abort);
 	return result;
 }
 
@@ -370,6 +361,7 @@ threads_run(struct run *r, struct err *e)
 		s = r->stage;
 		nudged = s->nudged;
 		solo = s->judge == NULL || nudged != NULL;
+		assert(solo || !r->threads->kicked);
 		atomic_store(&r->threads->solo, solo);
 		run_set_abort(s, &r->threads->abort);
 		if (nudged != NULL)

@@ -14,8 +14,8 @@ struct run_threads_part {
 	struct latch wake[STAGE_LEGS];	/* for a leg that waits for nobody */
 	bool single;			/* as run.single */
 	/*
-	 * Latches without descriptors: the thread of the run, which is alone,
-	 * is kicked, as long as it runs.
+	 * All latches are closed: the thread of the run, which is alone, is
+	 * kicked, as long as it runs.
 	 */
 	bool kicked;
 	bool runs;
@@ -35,9 +35,9 @@ void threads_part_release(struct run_threads_part *p);
 void threads_part_free(struct run_threads_part *p);
 
 /*
- * Let a single run do what it can without waiting, in the thread that adds it: a
- * client that has come, spoken and gone already needs no thread of its own. True:
- * it is over, with *result and *e.
+ * Let a single run do what it can without waiting (but for a file), in the thread
+ * that adds it: a client that has come, spoken and gone already needs no thread of
+ * its own. True: it is over, with *result and *e.
  */
 bool threads_try(struct run *r, enum sk_result *result, struct err *e);
 
@@ -76,7 +76,7 @@ void threads_kick_out(struct threads_task *task);
  * A part that was kept, or NULL: there is none. Keep one, with all latches
  * unset; false: there are enough.
  */
-struct run_threads_part *threads_part_kept(bool single, bool kicked);
+struct run_threads_part *threads_part_kept(bool single);
 bool threads_part_keep(struct run_threads_part *p);
 
 /* Free those that are kept: a server that has nothing to do keeps none. */

@@ -260,13 +260,13 @@ threads_kick_out(struct threads_task *task)
 }
 
 struct run_threads_part *
-threads_part_kept(bool single, bool kicked)
+threads_part_kept(bool single)
 {
 	struct run_threads_part **at, *p;
 
 	(void)pthread_mutex_lock(&pool.lock);
 	for (at = &pool.parts; (p = *at) != NULL; at = &p->next)
-		if (p->single == single && p->kicked == kicked) {
+		if (p->single == single) {
 			*at = p->next;
 			pool.parts_count--;
 			break;

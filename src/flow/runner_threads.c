@@ -89,7 +89,7 @@ leave(struct job *j)
 	if (--t->leaving == 0)
 		threads_parts_drop();
 	if (t->jobs == NULL) {
-		latch_set(&t->news);
+		(void)latch_set(&t->news);
 		(void)pthread_cond_signal(&t->empty);
 	}
 	(void)pthread_mutex_unlock(&t->lock);
@@ -109,21 +109,28 @@ do_job(void *arg)
 	(void)pthread_mutex_lock(&j->runner->lock);
 	j->done = true;
 	(void)pthread_mutex_unlock(&j->runner->lock);
-	latch_set(&j->runner->news);
+	(void)latch_set(&j->runner->news);
 }
 
-/* Whether it is over at once. */
-static bool
-was_brief(struct run *run)
+unsigned
+runner_fds(bool single)
 {
-	struct err e = { .code = ERR_NONE };
+	if (single)
+		return intr_holds_kicks() ? 0 : 2;	/* abort, wake */
+	return 2 + STAGE_LEGS;				/* and news */
+}
+
+/* Whether it is over at once; *e is what it goes on with. */
+static bool
+was_brief(struct run *run, struct err *e)
+{
 	enum sk_result result;
 
 	if (!run->single || !run->over_anywhere ||
-	    !threads_try(run, &result, &e))
+	    !threads_try(run, &result, e))
 		return false;
-	run->over(run, result, &e);
-	err_clear(&e);
+	run->over(run, result, e);
+	err_clear(e);
 	return true;
 }
 
@@ -131,18 +138,22 @@ static bool
 threads_add(struct runner *r, struct run *run, struct err *e)
 {
 	struct runner_of_threads *t = (struct runner_of_threads *)r;
+	struct err so_far = { .code = ERR_NONE };
 	struct job *j;
 	bool started;
 
 	run->stage->run = run;
-	if (was_brief(run))
+	if (was_brief(run, &so_far))
 		return true;
 	j = calloc(1, sizeof(*j));
 	if (j == NULL) {
+		err_clear(&so_far);
 		err_no_memory(e);
 		return false;
 	}
+	err_move(&j->err, &so_far);
 	if (!threads_part_open(run, true, e)) {
+		err_clear(&j->err);
 		free(j);
 		return false;
 	}
@@ -167,6 +178,7 @@ threads_add(struct runner *r, struct run *run, struct err *e)
 	(void)pthread_mutex_unlock(&t->lock);
 	if (!started) {
 		threads_part_release(threads_part_detach(run));
+		err_clear(&j->err);
 		free(j);
 	}
 	return started;
@@ -224,7 +236,7 @@ threads_stop(struct runner *r)
 	struct runner_of_threads *t = (struct runner_of_threads *)r;
 
 	atomic_store(&t->stopped, true);
-	latch_set(&t->news);
+	(void)latch_set(&t->news);
 }
 
 static struct job *

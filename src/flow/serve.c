@@ -205,11 +205,8 @@ serve_client_drop(struct client *c)
 {
 	struct server *s = c->server;
 
-	(void)pthread_mutex_lock(&s->lock);
 	unlink_client(s, c);
-	(void)pthread_mutex_unlock(&s->lock);
 	client_free(c);
-	count_out(s, false);
 }
 
 static bool
@@ -351,10 +348,10 @@ serve(const struct serve_config *config, struct sock **listener,
 	if (s.runner != NULL)
 		r = run_server(&s, begun, e);
 	runner_free(s.runner);
-	if (service->close != NULL)
-		service->close();
 	if (s.pending != NULL)
 		serve_client_drop(s.pending);
+	if (service->close != NULL)
+		service->close();
 	if (s.failed && r != SK_INTERRUPTED) {
 		err_move(e, &s.reason);
 		r = SK_ERROR;

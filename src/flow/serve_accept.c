@@ -17,7 +17,9 @@ enum {
 static bool
 is_exhausted(const struct err *e)
 {
-	return e->code == ERR_LOCAL && err_is_exhausted(e->sys);
+	/* EAGAIN: see pthread_create(3). */
+	return e->code == ERR_LOCAL &&
+	    (err_is_exhausted(e->sys) || e->sys == EAGAIN);
 }
 
 static void
@@ -45,8 +47,8 @@ link_client(struct server *s, struct client *c)
 }
 
 /*
- * A client becomes a run. What it lacks, it lacks alone; but if that is threads
- * or descriptors, it stays pending: SK_ERROR with *e.
+ * A client becomes a run. What it lacks, it lacks alone; but if that is memory, a
+ * thread or descriptors, it stays pending: SK_ERROR with *e.
  */
 static enum sk_result
 add_client(struct server *s, struct client *c, struct err *e)

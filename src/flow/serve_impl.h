@@ -14,7 +14,7 @@ struct server {
 	struct run run;			/* that accepts */
 	struct stage stage;
 	struct leg leg;
-	struct client *pending;		/* no thread or memory for it yet */
+	struct client *pending;		/* lacks something yet, to be a run */
 	int64_t told_ns;		/* that descriptors are exhausted */
 	int64_t exhausted_until_ns;
 
@@ -39,7 +39,7 @@ struct client *serve_client_new(const struct service *service, void *context,
     enum sk_mode mode, struct sock *peer, struct err *e);
 void serve_client_over(struct run *run, enum sk_result r, struct err *e);
 
-/* The same for one that has never been a run, and tells nobody. */
+/* The same for one that is still pending at the end, and tells nobody. */
 void serve_client_drop(struct client *c);
 
 /* Nobody else is to come, and all have gone: is it so? */

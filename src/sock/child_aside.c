@@ -62,7 +62,7 @@ help(void *arg)
 		(void)pthread_mutex_unlock(&aside.lock);
 		o->work(o->arg);
 		(void)pthread_mutex_lock(&aside.lock);
-		latch_set(&o->done);
+		(void)latch_set(&o->done);
 		o->state = CHILD_DONE;
 		(void)pthread_cond_broadcast(&aside.done);
 	}

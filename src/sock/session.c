@@ -23,7 +23,7 @@ session_append(struct session *p, struct datagram *d)
 	p->last = &d->next;
 	p->count++;
 	p->bytes += d->len;
-	latch_set(&p->latch);
+	(void)latch_set(&p->latch);
 }
 
 static struct session *

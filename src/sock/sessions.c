@@ -299,7 +299,7 @@ sessions_release(struct sock *s)
 	all->listens = false;
 	for (i = 0; i < all->bucket_count; i++)
 		for (p = all->buckets[i]; p != NULL; p = p->next)
-			latch_set(&p->latch);
+			(void)latch_set(&p->latch);
 	sessions_leave(all);
 	listen_release(s);
 }

@@ -45,12 +45,15 @@ sock_wake_ns(const struct sock *s, enum sk_side side)
 static void
 watch(struct pollfd *fds, size_t *count, const struct latch *latch)
 {
-	if (latch != NULL && !latch_is_kicked(latch))
+	if (latch != NULL && !latch_is_closed(latch))
 		fds[(*count)++] = (struct pollfd){ .fd = latch->fd,
 		    .events = POLLIN };
 }
 
-/* Beside what is watched: whoever sets a latch or sends a signal wakes us. */
+/*
+ * Beside what is watched: whoever sets a latch wakes us, and a signal does if
+ * latches have descriptors. Else who sees the signal kicks us.
+ */
 static int
 wait_watching(struct sock *s, enum sk_side side, struct pollfd *fds,
     size_t count)
@@ -62,16 +65,16 @@ wait_watching(struct sock *s, enum sk_side side, struct pollfd *fds,
 		watch(fds, &count, s->stop);
 		watch(fds, &count, s->nudge);
 	}
-	if (s->abort == NULL || !latch_is_kicked(s->abort))
+	if (s->abort == NULL || !latch_is_closed(s->abort))
 		return intr_poll(fds, count, sock_wake_ns(s, side));
 	/* A kick is as good as what was waited for: the call looks again. */
 	n = intr_poll_kicked(fds, count, sock_wake_ns(s, side));
 	return n < 0 ? 1 : n;
 }
 
-/* Whether nobody need wait any longer, as a latch is set. */
+/* Whether a latch that is set ends the wait. */
 static bool
-is_told(const struct sock *s, enum sk_side side, enum sk_result *r)
+latch_ends(const struct sock *s, enum sk_side side, enum sk_result *r)
 {
 	*r = SK_OK;
 	if (s->abort != NULL && latch_is_set(s->abort))
@@ -100,7 +103,7 @@ sock_wait(struct sock *s, enum sk_side side, enum sk_result want)
 	size_t count;
 	int n;
 
-	if (is_told(s, side, &told))
+	if (latch_ends(s, side, &told))
 		return told;
 	count = sock_pollfds(s, side, want, fds);
 	if (!sock_is_kicked(s, side)) {
@@ -110,7 +113,7 @@ sock_wait(struct sock *s, enum sk_side side, enum sk_result want)
 	} else
 		n = poll(fds, (nfds_t)count,
 		    clock_poll_ms(sock_wake_ns(s, side)));
-	if (is_told(s, side, &told))
+	if (latch_ends(s, side, &told))
 		return told;
 	if (n == 0 && clock_now_ns() >= s->deadline_ns[side])
 		return SK_TIMEOUT;
@@ -402,7 +405,7 @@ sock_stop_input(struct sock *s)
 {
 	atomic_store(&s->input_stopped, true);
 	if (s->stop != NULL)
-		latch_set(s->stop);
+		(void)latch_set(s->stop);
 }
 
 unsigned

@@ -250,7 +250,9 @@ void sock_delay(struct sock *s, enum sk_side side, int64_t until_ns);
 
 /*
  * Watch a latch: once it is set, calls that would wait return SK_INTERRUPTED
- * (blocking mode). NULL: none. The latch stays the caller's.
+ * (blocking mode). NULL: none. The latch stays the caller's. With a closed one
+ * (base/latch.h) one thread alone may be in calls of s, which holds kicks back
+ * and is kicked by who sets the latch; no signal ends them.
  */
 void sock_set_abort(struct sock *s, const struct latch *latch);
 
@@ -337,7 +339,7 @@ struct sock *sock_stdout(enum sk_mode mode, struct err *e);
 
 /*
  * The regular file that standard input is, from where it stands: for any number
- * of readers, each of its own. And whether s, standard input, is one.
+ * of readers, each of its own. And whether s, a standard stream, is one.
  */
 struct sock *sock_stdin_again(enum sk_mode mode, struct err *e);
 bool sock_is_file(const struct sock *s);

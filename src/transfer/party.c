@@ -21,7 +21,7 @@ enum {
 void
 party_ring(struct party *p)
 {
-	latch_set(&p->latch);
+	(void)latch_set(&p->latch);
 }
 
 enum party_end

@@ -291,6 +291,72 @@ limited() {
 	ends_by_term
 }
 
+@test "without a thread for one more, clients wait for one" {
+	# The sanitizers need more memory.
+	if ! blocking || sanitized; then return 0; fi
+	start haul "$BASH" -c 'ulimit -v 16384; exec "$@"' x "$HAUL" listen \
+		--blocking -k -d -v --count 101 --port-file haul.port \
+		127.0.0.1 0 >out
+	await_ready haul
+	port=$(<haul.port)
+	start crowd "$CROWD" "127.0.0.1:$port" hold 100 there until
+	await_file there
+	await_text haul.err 'cannot start a thread.*; waiting'
+	runs haul
+	touch until
+	await crowd
+	client last "text=last\\n" shut recv-eof
+	await_all last haul
+	is 0 haul.err
+	says out last
+	(($(grep -c 'connection from' haul.err) == 101))
+	(($(grep -c 'waiting' haul.err) == 1))
+}
+
+@test "little and much of one client go to a file in order" {
+	local steps=() n
+	for n in 1 4096 4097 5 65536 7 4096 100 9000 3; do
+		data "$n" "part${#steps[@]}"
+		cat "part${#steps[@]}" >>in
+		steps+=("send=part${#steps[@]}" sleep=10)
+	done
+	serve haul haul listen -k -d 127.0.0.1 0 >out
+	client one "${steps[@]}" shut recv-eof
+	await one
+	await_size out "$(stat -c %s in)"
+	same out in
+	# What comes at once is read in pieces of any size.
+	for n in {1..40}; do
+		data $((n * 65536 + 100)) part
+		cat part >>in
+		client "$n" send=part shut recv-eof
+		await "$n"
+		await_size out "$(stat -c %s in)"
+	done
+	same out in
+	ends_by_term
+}
+
+@test "a file that can take no more ends the server, with all that fits" {
+	local steps=() n
+	data 4000 part
+	for n in {1..30}; do
+		cat part >>in
+		steps+=(send=part sleep=10)
+	done
+	rm -f haul.port
+	start haul start fsize 100000 -- haul listen -k -d \
+		--port-file haul.port 127.0.0.1 0 >out
+	await_ready haul
+	port=$(<haul.port)
+	client one "${steps[@]}" recv-reset || :
+	await haul
+	is 1 haul.err
+	one_line haul.err
+	has haul.err 'file too large$'
+	head -c 100000 in | cmp - out
+}
+
 @test "out of descriptors: those who are there go on, the others wait" {
 	hold in
 	rm -f haul.port

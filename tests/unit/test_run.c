@@ -399,6 +399,35 @@ test_many(enum sk_mode mode)
 	free(all);
 }
 
+/* What need not wait is over without a thread, what does goes on in one. */
+static void
+test_at_once(void)
+{
+	struct err e = { 0 };
+	struct runner *r = runner_new(SK_BLOCKING, &e);
+	struct made brief, failing, waiting;
+
+	make(&brief, SK_BLOCKING, count_to_ten);
+	make(&failing, SK_BLOCKING, fail_at_once);
+	make(&waiting, SK_BLOCKING, sleep_shortly);
+	brief.run.single = failing.run.single = waiting.run.single = true;
+	brief.run.over_anywhere = failing.run.over_anywhere =
+	    waiting.run.over_anywhere = true;
+	waiting.until_ns = clock_now_ns() + SHORT_MS * CLOCK_MS;
+	tap_ok(runner_add(r, &brief.run, &e) && brief.over == 1 &&
+	    brief.result == SK_OK && brief.steps[0] == 10,
+	    "blocking: a brief run is over once it is added");
+	tap_ok(runner_add(r, &failing.run, &e) && failing.over == 1 &&
+	    failing.result == SK_ERROR && failing.code == ERR_BROKEN,
+	    "blocking: so is one that fails, with its reason");
+	tap_ok(runner_add(r, &waiting.run, &e) && waiting.over == 0,
+	    "blocking: one that waits is not waited for");
+	tap_ok(runner_wait(r, net_limit_ns(), &e) == SK_OK &&
+	    waiting.over == 1 && waiting.steps[0] >= 2 &&
+	    waiting.steps[0] <= 4, "blocking: it goes on by itself");
+	runner_free(r);
+}
+
 static void
 test_wakes(enum sk_mode mode)
 {
@@ -576,8 +605,10 @@ main(void)
 		test_nudged((enum sk_mode)(mode % 2));
 		test_chain((enum sk_mode)(mode % 2));
 		test_ends((enum sk_mode)(mode % 2));
-		if (mode % 2 == SK_BLOCKING)
+		if (mode % 2 == SK_BLOCKING) {
+			test_at_once();
 			test_too_late();
+		}
 	}
 	return tap_done();
 }

@@ -717,7 +717,7 @@ test_threads(void)
 	}
 	tap_ok(ok, "%d players in %d rounds, %s", THREADS, ROUNDS,
 	    net_mode_names[mode]);
-	latch_set(&done);
+	(void)latch_set(&done);
 	(void)pthread_join(acceptor, NULL);
 	sock_abort(&listener);
 	for (i = 0; i < THREADS; i++)

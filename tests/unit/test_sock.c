@@ -234,7 +234,7 @@ set_latch(void *arg)
 {
 	struct helper *h = arg;
 
-	latch_set(h->latch);
+	(void)latch_set(h->latch);
 	return NULL;
 }
 
@@ -277,6 +277,27 @@ recv_while(struct sock *s, void *(*job)(void *), struct helper *h)
 	return r;
 }
 
+/* What was set before the wait needs no kick. */
+static void
+case_closed_latches(const struct setting *set, struct sock *s)
+{
+	struct latch unset = LATCH_CLOSED, told = LATCH_CLOSED;
+	int64_t begin = clock_now_ns();
+
+	(void)latch_set(&told);
+	sock_set_deadline(s, net_limit_ns());
+	sock_set_abort(s, &told);
+	tap_int(try_recv(s), SK_INTERRUPTED, "%s: a closed latch that is set",
+	    set->name);
+	sock_set_abort(s, &unset);
+	sock_set_nudge(s, &told);
+	tap_int(try_recv(s), SK_TIMEOUT, "%s: the same as a nudge", set->name);
+	tap_ok(clock_now_ns() < begin + CLOCK_SEC, "%s: both at once",
+	    set->name);
+	sock_set_abort(s, NULL);
+	sock_set_nudge(s, NULL);
+}
+
 static void
 case_waking(const struct setting *set)
 {
@@ -301,6 +322,8 @@ case_waking(const struct setting *set)
 	tap_int(try_recv(pair[1]), set->mode == SK_BLOCKING ?
 	    SK_INTERRUPTED : SK_WANT_READ, "%s: the latch stays", set->name);
 	sock_set_abort(pair[1], NULL);
+	if (set->mode == SK_BLOCKING)
+		case_closed_latches(set, pair[1]);
 	if (set->mode == SK_BLOCKING) {
 		h.s = pair[1];
 		tap_int(recv_while(pair[1], stop_input, &h), SK_EOF,

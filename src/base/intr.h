@@ -9,11 +9,10 @@
 
 /*
  * Interruption by SIGINT, SIGTERM and SIGHUP. A signal makes a descriptor
- * readable, and whoever waits polls it too, or is kicked by somebody who does: so
- * none is missed, neither before a wait nor while there is always something else
- * to do. A signal that was
- * ignored when haul started stays ignored. What differs between platforms is
- * in intr_linux.c and intr_posix.c.
+ * readable, and whoever waits polls it too, or is kicked by somebody who does:
+ * so none is missed, neither before a wait nor while there is always something
+ * else to do. A signal that was ignored when haul started stays ignored. What
+ * differs between platforms is in intr_linux.c and intr_posix.c.
  */
 
 /* Begin; SIGPIPE and SIGXFSZ become errors of the call from now on. */
@@ -57,9 +56,9 @@ void intr_take_kicks(void);
 
 /*
  * Where the platform can (intr_holds_kicks), a thread may hold kicks back
- * instead: they reach it in intr_poll_kicked alone, and the one that came before
- * is there at once, so that one is enough. That is poll(2), too, without signals:
- * -1 for a kick. Where kicks are not held back it takes none.
+ * instead: they reach it in intr_poll_kicked alone, and the one that came
+ * before is there at once, so that one is enough. That is poll(2), too, without
+ * signals: -1 for a kick. Where kicks are not held back it takes none.
  */
 bool intr_holds_kicks(void);
 void intr_hold_kicks(bool hold);

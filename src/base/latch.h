@@ -17,10 +17,13 @@ struct latch {
 };
 
 /*
- * A closed latch can be set and reset, too. That wakes nobody: who sets it kicks
- * the thread that waits for it, and holds kicks back (base/intr.h).
+ * A closed latch can be set and reset, too. That wakes nobody: who sets it
+ * kicks the thread that waits for it, and holds kicks back (base/intr.h).
  */
 #define LATCH_CLOSED	{ .fd = -1, .write_fd = -1 }
+
+/* How many descriptors one has. */
+unsigned latch_fds(void);
 
 /* Make *l an unset latch; false with *e filled if there is no descriptor. */
 bool latch_open(struct latch *l, struct err *e);

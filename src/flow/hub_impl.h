@@ -38,8 +38,8 @@ struct hub {
 	struct sock *in, *out;
 	bool in_is_file;
 	/*
-	 * With nothing in output, whoever has the lock may write to it: the sink
-	 * does not, until there is something or no client is left.
+	 * With nothing in output, whoever has the lock may write to it: the
+	 * sink does not, until there is something or no client is left.
 	 */
 	bool out_is_file;
 	struct server *server;

@@ -160,8 +160,8 @@ unsigned runner_fds(bool single);
 
 /*
  * Start a run. True: it goes on, or is over already if it may be over anywhere:
- * it may have been freed. False with *e filled: no memory or thread. A single run
- * may have done something before it lacked one; it can be added again.
+ * it may have been freed. False with *e filled: no memory or thread. A single
+ * run may have done something before it lacked one; it can be added again.
  */
 bool runner_add(struct runner *r, struct run *run, struct err *e);
 

@@ -25,9 +25,9 @@ struct run_threads_part {
 };
 
 /*
- * Make what wakes the threads of r. False with *e filled. kicked: if r is single
- * and the platform can. And take it from r, so that nobody wakes it any more; it
- * is to be released then.
+ * Make what wakes the threads of r. False with *e filled. kicked: if r is
+ * single and the platform can. And take it from r, so that nobody wakes it any
+ * more; it is to be released then.
  */
 bool threads_part_open(struct run *r, bool kicked, struct err *e);
 struct run_threads_part *threads_part_detach(struct run *r);
@@ -35,9 +35,9 @@ void threads_part_release(struct run_threads_part *p);
 void threads_part_free(struct run_threads_part *p);
 
 /*
- * Let a single run do what it can without waiting (but for a file), in the thread
- * that adds it: a client that has come, spoken and gone already needs no thread of
- * its own. True: it is over, with *result and *e.
+ * Let a single run do what it can without waiting (but for a file), in the
+ * thread that adds it: a client that has come, spoken and gone already needs no
+ * thread of its own. True: it is over, with *result and *e.
  */
 bool threads_try(struct run *r, enum sk_result *result, struct err *e);
 

@@ -65,12 +65,11 @@ static void
 run_over(struct job *j)
 {
 	struct run *run = j->run;
-	struct run_threads_part *part;
 
-	part = threads_part_detach(run);
+	/* First: who is told of the end may want one for somebody else. */
+	threads_part_release(threads_part_detach(run));
 	if (run->over != NULL)
 		run->over(run, j->result, &j->err);
-	threads_part_release(part);
 	err_clear(&j->err);
 }
 
@@ -112,12 +111,13 @@ do_job(void *arg)
 	(void)latch_set(&j->runner->news);
 }
 
+/* Abort, news, and what wakes each leg. */
 unsigned
 runner_fds(bool single)
 {
 	if (single)
-		return intr_holds_kicks() ? 0 : 2;	/* abort, wake */
-	return 2 + STAGE_LEGS;				/* and news */
+		return intr_holds_kicks() ? 0 : 2 * latch_fds();
+	return (2 + STAGE_LEGS) * latch_fds();
 }
 
 /* Whether it is over at once; *e is what it goes on with. */

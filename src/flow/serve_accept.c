@@ -47,28 +47,24 @@ link_client(struct server *s, struct client *c)
 }
 
 /*
- * A client becomes a run. What it lacks, it lacks alone; but if that is memory, a
- * thread or descriptors, it stays pending: SK_ERROR with *e.
+ * A client becomes a run. What it lacks, it lacks alone; but if that is memory,
+ * a thread or descriptors, it stays pending: SK_ERROR with *e.
  */
 static enum sk_result
 add_client(struct server *s, struct client *c, struct err *e)
 {
 	bool quiet;
 
-	if (!c->established)
-		sock_set_deadline(c->peer, clock_min_ns(
-		    s->config->deadline_ns, clock_now_ns() +
-		    SERVE_HANDSHAKE_MS * CLOCK_MS));
 	s->pending = NULL;
 	if (runner_add(s->runner, &c->run, e))
 		return SK_OK;
+	quiet = e->quiet;
+	err_set(e, e->code, e->sys, c->name, "%s", e->text);
+	e->quiet = quiet;
 	if (is_exhausted(e)) {
 		s->pending = c;
 		return SK_ERROR;
 	}
-	quiet = e->quiet;
-	err_set(e, e->code, e->sys, c->name, "%s", e->text);
-	e->quiet = quiet;
 	serve_client_over(&c->run, SK_ERROR, e);
 	err_clear(e);
 	return SK_OK;
@@ -79,6 +75,8 @@ take_client(struct server *s, struct sock *peer, struct err *e)
 {
 	struct client *c;
 
+	sock_set_deadline(peer, clock_min_ns(s->config->deadline_ns,
+	    clock_now_ns() + SERVE_HANDSHAKE_MS * CLOCK_MS));
 	c = serve_client_new(s->service, s->context, s->config->mode, peer, e);
 	if (c == NULL) {
 		sock_abort(&peer);
@@ -212,8 +210,8 @@ is_late(struct server *s, struct err *e)
 }
 
 /*
- * While there is no room, or somebody is pending, the listener only serves those
- * who are known.
+ * While there is no room, or somebody is pending, the listener only serves
+ * those who are known.
  */
 static void
 admit_peers(struct server *s, bool room)

@@ -272,8 +272,8 @@ limited() {
 
 @test "who only talks costs one descriptor" {
 	local most=140
-	# Two more each where threads are woken by a descriptor.
-	if portable && blocking; then most=400; fi
+	# Four more each where threads are woken by pipes.
+	if portable && blocking; then most=640; fi
 	limited "$most"
 	rm -f haul.port
 	start haul "${WRAP[@]}" haul listen -k -d -v --port-file haul.port \

@@ -17,7 +17,6 @@ enum {
 	FIRST = 32,		/* in non-blocking mode */
 	SPARE = 24,		/* descriptors for everything else */
 	ADDRESSES_MAX = 32,	/* that one connection tries at a time */
-	RUN_FDS = 4,		/* of a run in blocking mode, at most */
 	LINE_BYTES = 1024,
 	RETRY_FIRST_MS = 50,
 	RETRY_LAST_MS = 1000,
@@ -138,7 +137,8 @@ descriptors(const struct probe *p)
 	/* The look-up of a source takes two more. */
 	if (p->config->sock->source_host != NULL)
 		most += 2;
-	return most + (p->config->mode == SK_BLOCKING ? RUN_FDS : 0);
+	return most + (p->config->mode == SK_BLOCKING ?
+	    runner_fds(true) : 0);
 }
 
 /* How many tries can go on at the same time. */

@@ -39,7 +39,7 @@ struct client *serve_client_new(const struct service *service, void *context,
     enum sk_mode mode, struct sock *peer, struct err *e);
 void serve_client_over(struct run *run, enum sk_result r, struct err *e);
 
-/* The same for one that is still pending at the end, and tells nobody. */
+/* The same for one that is still pending when all runs are over; untold. */
 void serve_client_drop(struct client *c);
 
 /* Nobody else is to come, and all have gone: is it so? */

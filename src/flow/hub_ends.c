@@ -70,7 +70,9 @@ source_over(struct run *run, enum sk_result r, struct err *e)
 
 	hub_lock(h);
 	h->source_runs = false;
-	hub_end_input(h);
+	/* Cut off or failed, it has no end that clients could be told. */
+	if (r == SK_OK)
+		hub_end_input(h);
 	hub_unlock(h);
 	if (r == SK_ERROR)
 		serve_fail(h->server, e);

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "fault.h"
 #include "net.h"
 
 enum {
@@ -20,6 +21,7 @@ struct scene {
 	struct hub_config config;
 	struct serve_config serving;
 	struct sock *listener;
+	bool input_breaks;		/* once a byte of it was read */
 	int input, output;		/* the other ends of 0 and 1 */
 	int fds[CLIENTS];
 	_Atomic int opened, failed;
@@ -52,6 +54,17 @@ closed(void *context, const struct client *c, const struct err *e)
 	g->failed++;
 }
 
+/* Standard input. */
+static struct sock *
+open_input(struct scene *g)
+{
+	const struct fault_config fault = { .breaks = true, .break_after = 1 };
+	struct sock *in = sock_stdin(g->config.mode, &g->err);
+
+	return in != NULL && g->input_breaks ?
+	    fault_wrap(in, g->config.mode, &fault, &g->err) : in;
+}
+
 static void *
 serve_all(void *arg)
 {
@@ -60,7 +73,7 @@ serve_all(void *arg)
 	struct hub *hub;
 
 	if (!g->config.broker) {
-		in = sock_stdin(g->config.mode, &g->err);
+		in = open_input(g);
 		out = sock_stdout(g->config.mode, &g->err);
 	}
 	hub = hub_new(&g->config, in, out, &g->err);
@@ -278,6 +291,30 @@ test_reader_gone(enum sk_mode mode)
 	err_clear(&g.err);
 }
 
+/* What is left of the input cannot be read: its end is not known. */
+static void
+test_input_broken(enum sk_mode mode)
+{
+	const char *name = net_mode_names[mode];
+	struct scene g = { .result = SK_OK, .input_breaks = true };
+	char buf[SMALL];
+	ssize_t n;
+	int i, resets = 0;
+
+	tap_ok(begin(&g, mode, CLIENTS, 0), "%s: an input", name);
+	(void)!write(g.input, "hello", 5);
+	for (i = 0; i < CLIENTS; i++) {
+		while ((n = read(g.fds[i], buf, sizeof(buf))) > 0)
+			continue;
+		resets += n == -1 && errno == ECONNRESET;
+	}
+	tap_int(resets, CLIENTS, "%s: which breaks: nobody is told an end",
+	    name);
+	finish(&g, CLIENTS);
+	tap_int(g.result, SK_ERROR, "%s: which breaks: a failure", name);
+	err_clear(&g.err);
+}
+
 int
 main(void)
 {
@@ -294,6 +331,7 @@ main(void)
 		test_slow((enum sk_mode)mode, true);
 		test_broker((enum sk_mode)mode);
 		test_reader_gone((enum sk_mode)mode);
+		test_input_broken((enum sk_mode)mode);
 	}
 	return tap_done();
 }

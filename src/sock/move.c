@@ -12,7 +12,7 @@ bool
 sock_can_move(const struct sock *from, const struct sock *to)
 {
 	return !from->no_move && !from->opaque && !to->opaque &&
-	    (sys_can_move(from->kind, to->kind) ||
+	    (sys_can_sendfile(from->kind, to->kind) ||
 	    through_is_possible(from->kind, to->kind));
 }
 
@@ -40,68 +40,46 @@ move_stalls(struct sock *from)
 	return true;
 }
 
-/*
- * Which of the two was not ready? A file always is. If both are by now, the
- * move is to be tried again (SK_OK with nothing moved); if that happens again
- * and again, the kernel cannot do it after all (an urgent byte), and the bytes
- * go by memory.
- */
-static enum sk_result
-move_want(struct sock *from, struct sock *to, struct sock **waits)
+static bool
+is_broken(int sys)
 {
-	struct pollfd fds[2] = {
-		{ .fd = from->fd, .events = POLLIN },
-		{ .fd = to->fd, .events = POLLOUT },
-	};
-
-	if (from->kind == KIND_FILE) {
-		*waits = to;
-		return SK_WANT_WRITE;
-	}
-	(void)poll(fds, 2, 0);
-	if (fds[0].revents == 0) {
-		*waits = from;
-		return SK_WANT_READ;
-	}
-	if (fds[1].revents == 0) {
-		*waits = to;
-		return SK_WANT_WRITE;
-	}
-	from->no_move = ++from->stalls == STALLS_MAX;
-	return SK_OK;
-}
-
-static enum sk_result
-move_error(struct sock *from, struct sock *to, int sys, struct sock **waits,
-    struct err *e)
-{
-	bool broken = sys == EPIPE || sys == ECONNRESET || sys == ETIMEDOUT ||
+	return sys == EPIPE || sys == ECONNRESET || sys == ETIMEDOUT ||
 	    sys == ENOTCONN || sys == ECONNABORTED || sys == EHOSTUNREACH ||
 	    sys == ENETUNREACH || sys == ENETDOWN;
-	bool from_stream = from->kind == KIND_TCP ||
-	    from->kind == KIND_STREAM;
+}
 
-	*waits = broken && !from_stream ? to : from;
-	if (!broken || (from_stream && sys == EPIPE)) {
-		/*
-		 * EINVAL and its like, or EIO: let a plain call report it.
-		 * So too a pipe without a reader: splice(2) says EPIPE even
-		 * where the stream has ended and nothing would be written.
-		 */
+enum sk_result
+move_refused(struct sock *from, struct sock *to, int sys, struct sock **waits,
+    struct err *e)
+{
+	bool stream = to->kind == KIND_TCP || to->kind == KIND_STREAM;
+
+	*waits = to;
+	if (sys == EAGAIN || sys == EWOULDBLOCK)
+		return SK_WANT_WRITE;
+	/* EINVAL and its like (O_APPEND), or EIO: a plain call does it. */
+	if (!stream || !is_broken(sys)) {
 		from->no_move = true;
 		return SK_OK;
 	}
-	if (*waits == to)
-		err_set(e, ERR_BROKEN, sys == EPIPE ? ECONNRESET : sys,
-		    to->name, "sending");
-	else
-		err_set(e, ERR_BROKEN, sys, from->name, "receiving");
+	/* It is told once: a plain call would see an end in order. */
+	if (sys == ECONNRESET)
+		atomic_store(&to->taken_error, sys);
+	err_set(e, ERR_BROKEN, sys == EPIPE ? ECONNRESET : sys, to->name,
+	    "sending");
 	return SK_ERROR;
 }
 
+enum sk_result
+move_next(struct sock *from, struct err *e)
+{
+	return from->tr->try_next != NULL ? from->tr->try_next(from, e) :
+	    SK_EOF;
+}
+
 /*
- * A stream that blocks would do so until all is gone that is to go into it, or,
- * being read, would keep the lock of the pipe from whoever reads that.
+ * A stream that blocks would do so until all is gone that is to go into it, or
+ * something has come, with all else waiting that may end the wait.
  */
 static void
 block_no_more(struct sock *s)
@@ -110,12 +88,28 @@ block_no_more(struct sock *s)
 		(void)sock_set_blocks(s, false);
 }
 
+/* From a file, which is always ready. */
 static enum sk_result
-try_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
+send_file(struct sock *from, struct sock *to, size_t max, size_t *moved,
     struct sock **waits, struct err *e)
 {
 	ssize_t n;
 
+	do
+		n = sys_sendfile(to->fd, from->fd, max);
+	while (n < 0 && errno == EINTR);
+	if (n > 0) {
+		*moved = (size_t)n;
+		return SK_OK;
+	}
+	return n == 0 ? move_next(from, e) :
+	    move_refused(from, to, errno, waits, e);
+}
+
+static enum sk_result
+try_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
+    struct sock **waits, struct err *e)
+{
 	*waits = from;
 	if (!sock_may_go(from, SK_IN, &max))
 		return SK_WANT_READ;
@@ -125,29 +119,9 @@ try_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
 	}
 	block_no_more(from);
 	block_no_more(to);
-	if (through_is_possible(from->kind, to->kind))
-		return through_move(from, to, max, moved, waits, e);
-	do
-		n = sys_move(from, to, max);
-	while (n < 0 && errno == EINTR && !from->kicked);
-	if (n > 0) {
-		*moved = (size_t)n;
-		from->stalls = 0;
-		return SK_OK;
-	}
-	if (n == 0 && from->kind != KIND_FILE && from->kind != KIND_PIPE) {
-		/* recv(2) tells an end from an urgent byte. */
-		from->no_move = true;
-		return SK_OK;
-	}
-	if (n == 0)
-		return from->tr->try_next != NULL ?
-		    from->tr->try_next(from, e) : SK_EOF;
-	if (errno == EINTR)
-		return SK_WANT_READ;
-	if (errno == EAGAIN || errno == EWOULDBLOCK)
-		return move_want(from, to, waits);
-	return move_error(from, to, errno, waits, e);
+	return through_is_possible(from->kind, to->kind) ?
+	    through_move(from, to, max, moved, waits, e) :
+	    send_file(from, to, max, moved, waits, e);
 }
 
 enum sk_result

@@ -56,11 +56,10 @@ void sys_datagram_from(struct msghdr *sent, const struct sk_addr *local);
 void sys_widen(int fd);
 
 /*
- * Move up to max bytes inside the kernel. The number moved, 0 at the end of
- * from, or -1 with errno: EAGAIN if one of them is not ready, EINVAL if the
- * kernel cannot do it for this pair.
+ * sendfile(2), from where the file stands: the number sent, 0 at its end, or -1
+ * with errno: EAGAIN if to is not ready, EINVAL if the kernel cannot do it.
  */
-bool sys_can_move(enum sk_kind from, enum sk_kind to);
-ssize_t sys_move(const struct sock *from, const struct sock *to, size_t max);
+bool sys_can_sendfile(enum sk_kind from, enum sk_kind to);
+ssize_t sys_sendfile(int to, int from, size_t max);
 
 #endif

@@ -101,22 +101,14 @@ sys_widen(int fd)
 			break;
 }
 
-/* src/flow/README.md says what each pair gains. */
 bool
-sys_can_move(enum sk_kind from, enum sk_kind to)
+sys_can_sendfile(enum sk_kind from, enum sk_kind to)
 {
-	bool from_stream = from == KIND_TCP || from == KIND_STREAM;
-	bool to_stream = to == KIND_TCP || to == KIND_STREAM;
-
-	return ((from == KIND_FILE || from == KIND_PIPE) && to_stream) ||
-	    (from_stream && to == KIND_PIPE);
+	return from == KIND_FILE && (to == KIND_TCP || to == KIND_STREAM);
 }
 
 ssize_t
-sys_move(const struct sock *from, const struct sock *to, size_t max)
+sys_sendfile(int to, int from, size_t max)
 {
-	if (from->kind == KIND_FILE)
-		return sendfile(to->fd, from->fd, NULL, max);
-	return splice(from->fd, NULL, to->fd, NULL, max,
-	    SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	return sendfile(to, from, NULL, max);
 }

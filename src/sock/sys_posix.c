@@ -58,7 +58,7 @@ sys_widen(int fd)
 }
 
 bool
-sys_can_move(enum sk_kind from, enum sk_kind to)
+sys_can_sendfile(enum sk_kind from, enum sk_kind to)
 {
 	(void)from;
 	(void)to;
@@ -66,10 +66,10 @@ sys_can_move(enum sk_kind from, enum sk_kind to)
 }
 
 ssize_t
-sys_move(const struct sock *from, const struct sock *to, size_t max)
+sys_sendfile(int to, int from, size_t max)
 {
-	(void)from;
 	(void)to;
+	(void)from;
 	(void)max;
 	errno = EINVAL;
 	return -1;

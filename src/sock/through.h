@@ -4,9 +4,12 @@
 #include "sock/impl.h"
 
 /*
- * From a stream to another one, to a file or to /dev/null inside the kernel:
- * splice(2) needs a pipe in between. It belongs to the socket that is read, as
- * does what it holds. through_linux.c, through_posix.c.
+ * From a stream to another one, to a pipe, a file or /dev/null, and from a pipe
+ * to a stream inside the kernel: by splice(2), with a pipe of ours in between.
+ * It belongs to the socket that is read, as does what it holds. Where one of
+ * both is a pipe there need be none, but splice(2) keeps the lock of a pipe for
+ * as long as the connection takes: so that of others is only locked while pages
+ * change hands. through_linux.c, through_posix.c.
  */
 bool through_is_possible(enum sk_kind from, enum sk_kind to);
 
@@ -24,6 +27,16 @@ enum sk_result through_move(struct sock *from, struct sock *to, size_t max,
  * from->no_move is set (move.c).
  */
 bool move_stalls(struct sock *from);
+
+/*
+ * What has become of a move that to has refused with sys: a want of *waits, an
+ * error, or nothing, as a plain call will do it: from->no_move is set (move.c).
+ */
+enum sk_result move_refused(struct sock *from, struct sock *to, int sys,
+    struct sock **waits, struct err *e);
+
+/* At the end of what from reads: SK_OK if it goes on with another (move.c). */
+enum sk_result move_next(struct sock *from, struct err *e);
 
 /* How many bytes have been read and not yet sent; and read some of them. */
 size_t through_held(const struct sock *from);

@@ -9,8 +9,8 @@
 
 /*
  * Between two connections, of which there may be thousands, the pipe is there
- * only while something moves. To a file it is larger: that more comes before
- * it is written makes this twice as fast (tests/bench).
+ * only while something moves. Otherwise it is larger: that more comes before it
+ * is written makes this twice as fast to a file (tests/bench).
  */
 enum {
 	THROUGH_MANY = 256 * 1024,
@@ -22,17 +22,23 @@ struct sk_through {
 	size_t held;
 };
 
+static bool
+is_stream(enum sk_kind kind)
+{
+	return kind == KIND_TCP || kind == KIND_STREAM;
+}
+
 bool
 through_is_possible(enum sk_kind from, enum sk_kind to)
 {
-	return (from == KIND_TCP || from == KIND_STREAM) &&
-	    to != KIND_PIPE && to != KIND_OTHER;
+	return from == KIND_PIPE ? is_stream(to) :
+	    is_stream(from) && to != KIND_OTHER;
 }
 
 static bool
-is_stream(const struct sock *s)
+joins_streams(const struct sock *from, const struct sock *to)
 {
-	return s->kind == KIND_TCP || s->kind == KIND_STREAM;
+	return is_stream(from->kind) && is_stream(to->kind);
 }
 
 size_t
@@ -74,12 +80,23 @@ open_through(struct sock *from, const struct sock *to)
 		return false;
 	}
 	/* As large as the user may have it. */
-	if (is_stream(to) || fcntl(fds[0], F_SETPIPE_SZ, THROUGH_ONE) == -1)
+	if (joins_streams(from, to) ||
+	    fcntl(fds[0], F_SETPIPE_SZ, THROUGH_ONE) == -1)
 		(void)fcntl(fds[0], F_SETPIPE_SZ, THROUGH_MANY);
 	t->read_fd = fds[0];
 	t->write_fd = fds[1];
 	from->through = t;
 	return true;
+}
+
+/* The end of what is read: recv(2) tells one from an urgent byte. */
+static enum sk_result
+fill_ended(struct sock *from, struct err *e)
+{
+	if (from->kind == KIND_PIPE)
+		return move_next(from, e);
+	from->no_move = true;
+	return SK_OK;
 }
 
 /* Into the pipe, which is empty: so it is the socket that is not ready. */
@@ -98,13 +115,16 @@ fill(struct sock *from, size_t max, struct err *e)
 		from->stalls = 0;
 		return SK_OK;
 	}
+	if (n == 0)
+		return fill_ended(from, e);
 	sys = errno;
-	if (n < 0 && sys == EINTR)
+	if (sys == EINTR)
 		return SK_WANT_READ;
-	if (n < 0 && (sys == EAGAIN || sys == EWOULDBLOCK))
+	if (sys == EAGAIN || sys == EWOULDBLOCK)
 		return move_stalls(from) ? SK_OK : SK_WANT_READ;
-	/* recv(2) tells an end from an urgent byte. */
-	if (n == 0 || sys == EINVAL || sys == ENOSYS || sys == EPERM) {
+	/* A plain call can do it, or reports why not. */
+	if (from->kind == KIND_PIPE || sys == EINVAL || sys == ENOSYS ||
+	    sys == EPERM) {
 		from->no_move = true;
 		return SK_OK;
 	}
@@ -116,7 +136,8 @@ fill(struct sock *from, size_t max, struct err *e)
 }
 
 static enum sk_result
-drain(struct sock *from, struct sock *to, size_t *moved, struct err *e)
+drain(struct sock *from, struct sock *to, size_t *moved, struct sock **waits,
+    struct err *e)
 {
 	struct sk_through *t = from->through;
 	ssize_t n;
@@ -125,23 +146,11 @@ drain(struct sock *from, struct sock *to, size_t *moved, struct err *e)
 		n = splice(t->read_fd, NULL, to->fd, NULL, t->held,
 		    SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 	while (n < 0 && errno == EINTR);
-	if (n >= 0) {
-		*moved = (size_t)n;
-		t->held -= (size_t)n;
-		return SK_OK;
-	}
-	if (errno == EAGAIN || errno == EWOULDBLOCK)
-		return SK_WANT_WRITE;
-	/* A plain call can do it (O_APPEND), or reports why not. */
-	if (!is_stream(to)) {
-		from->no_move = true;
-		return SK_OK;
-	}
-	if (errno == ECONNRESET)
-		atomic_store(&to->taken_error, errno);
-	err_set(e, ERR_BROKEN, errno == EPIPE ? ECONNRESET : errno, to->name,
-	    "sending");
-	return SK_ERROR;
+	if (n < 0)
+		return move_refused(from, to, errno, waits, e);
+	*moved = (size_t)n;
+	t->held -= (size_t)n;
+	return SK_OK;
 }
 
 enum sk_result
@@ -157,12 +166,11 @@ through_move(struct sock *from, struct sock *to, size_t max, size_t *moved,
 	}
 	if (from->through->held == 0)
 		r = fill(from, max, e);
-	if (from->through->held == 0 && is_stream(to))
+	if (from->through->held == 0 && joins_streams(from, to))
 		through_release(from);
 	if (r != SK_OK || through_held(from) == 0)
 		return r;
-	*waits = to;
-	return drain(from, to, moved, e);
+	return drain(from, to, moved, waits, e);
 }
 
 enum sk_result

@@ -120,7 +120,7 @@ check-valgrind: $(UNIT_TESTS) $(REPLAYS)
 
 lint:
 	tests/layers
-	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -Isrc \
+	cppcheck -j 2 --quiet --error-exitcode=1 --inline-suppr --std=c11 -Isrc \
 	    --enable=warning,performance,portability $(SRCS) src/main.c
 	printf '%s\n' $(SRCS) src/main.c | xargs -n 20 -P 2 sh -c \
 	    'exec clang-tidy --quiet --warnings-as-errors="*" "$$@" -- \

@@ -117,6 +117,7 @@ struct sock {
 	int family;
 	int drain_step_ms;
 	atomic_int taken_error;	/* what another call took away from recv(2) */
+	atomic_uint taking;	/* odd: such a call goes on */
 	atomic_bool input_stopped;
 	atomic_bool ended;	/* the peer has ended its direction */
 	bool no_move;		/* the kernel has refused to move bytes */
@@ -285,5 +286,14 @@ enum sk_result sock_bind_error(const struct sk_addr *a, int sys,
  */
 int sock_open_fd(const struct sock *s, int family, bool listens,
     struct err *e);
+
+/*
+ * The kernel tells the error of a connection once, and recv(2) sees an end in
+ * order after that. So whatever may take it is put between these, having
+ * stored it in taken_error, and who sees an end awaits that.
+ */
+void sock_begin_taking(struct sock *s);
+void sock_end_taking(struct sock *s);
+int sock_await_taken(struct sock *s);
 
 #endif

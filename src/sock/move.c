@@ -93,17 +93,19 @@ static enum sk_result
 send_file(struct sock *from, struct sock *to, size_t max, size_t *moved,
     struct sock **waits, struct err *e)
 {
+	enum sk_result r = SK_OK;
 	ssize_t n;
 
+	sock_begin_taking(to);
 	do
 		n = sys_sendfile(to->fd, from->fd, max);
 	while (n < 0 && errno == EINTR);
-	if (n > 0) {
+	if (n < 0)
+		r = move_refused(from, to, errno, waits, e);
+	sock_end_taking(to);
+	if (n > 0)
 		*moved = (size_t)n;
-		return SK_OK;
-	}
-	return n == 0 ? move_next(from, e) :
-	    move_refused(from, to, errno, waits, e);
+	return n == 0 ? move_next(from, e) : r;
 }
 
 static enum sk_result

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +192,29 @@ sock_handshake(struct sock *s, struct err *e)
 		    s->tr->try_handshake(s, e) : SK_OK;
 	} while (sock_again(s, SK_OUT, &r));
 	return r;
+}
+
+void
+sock_begin_taking(struct sock *s)
+{
+	atomic_fetch_add(&s->taking, 1);
+}
+
+void
+sock_end_taking(struct sock *s)
+{
+	atomic_fetch_add(&s->taking, 1);
+}
+
+/* None of those calls sleeps, so that one which goes on is soon over. */
+int
+sock_await_taken(struct sock *s)
+{
+	unsigned now = atomic_load(&s->taking);
+
+	while (now % 2 == 1 && atomic_load(&s->taking) == now)
+		(void)sched_yield();
+	return atomic_load(&s->taken_error);
 }
 
 static enum sk_result

@@ -33,7 +33,7 @@ broken_out(struct sock *s, int sys, struct err *e)
 static enum sk_result
 stream_try_next(struct sock *s, struct err *e)
 {
-	int sys = atomic_load(&s->taken_error);
+	int sys = sock_await_taken(s);
 
 	if (sys != 0)
 		return broken(s, sys, "receiving", e);
@@ -67,10 +67,26 @@ stream_try_send(struct sock *s, const void *buf, size_t len, size_t *put,
 {
 	enum sk_result r;
 
+	sock_begin_taking(s);
 	r = sock_send_fd(s->fd, buf, len, put);
-	if (r != SK_ERROR)
-		return r;
-	return broken_out(s, errno, e);
+	if (r == SK_ERROR)
+		r = broken_out(s, errno, e);
+	sock_end_taking(s);
+	return r;
+}
+
+/* The error that the connection has had, which is nobody else's then. */
+static int
+take_error(struct sock *s)
+{
+	int sys;
+
+	sock_begin_taking(s);
+	sys = sock_take_error(s->fd);
+	if (sys == ECONNRESET)
+		atomic_store(&s->taken_error, sys);
+	sock_end_taking(s);
+	return sys;
 }
 
 static enum sk_result
@@ -81,7 +97,7 @@ stream_try_shutdown(struct sock *s, struct err *e)
 	if (s->kind == KIND_TCP)
 		s->clean = sys_unacknowledged(s->fd) == 0;
 	if (shutdown(s->fd, SHUT_WR) != 0) {
-		sys = sock_take_error(s->fd);
+		sys = take_error(s);
 		return broken_out(s, sys != 0 ? sys : ECONNRESET, e);
 	}
 	s->shut = true;
@@ -103,7 +119,7 @@ stream_try_drain(struct sock *s, struct err *e)
 	if (s->kind != KIND_TCP || (s->shut && s->clean))
 		return SK_OK;
 	left = sys_unacknowledged(s->fd);
-	sys = sock_take_error(s->fd);
+	sys = take_error(s);
 	if (sys != 0)
 		return broken_out(s, sys, e);
 	if (left == 0 || (left == 1 && s->shut))
@@ -122,7 +138,7 @@ stream_try_drain(struct sock *s, struct err *e)
 static enum sk_result
 stream_try_probe(struct sock *s, struct err *e)
 {
-	int sys = sock_take_error(s->fd);
+	int sys = take_error(s);
 
 	return sys == 0 ? SK_OK : broken_out(s, sys, e);
 }

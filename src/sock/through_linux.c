@@ -140,17 +140,22 @@ drain(struct sock *from, struct sock *to, size_t *moved, struct sock **waits,
     struct err *e)
 {
 	struct sk_through *t = from->through;
+	enum sk_result r = SK_OK;
 	ssize_t n;
 
+	sock_begin_taking(to);
 	do
 		n = splice(t->read_fd, NULL, to->fd, NULL, t->held,
 		    SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return move_refused(from, to, errno, waits, e);
-	*moved = (size_t)n;
-	t->held -= (size_t)n;
-	return SK_OK;
+		r = move_refused(from, to, errno, waits, e);
+	sock_end_taking(to);
+	if (n > 0) {
+		*moved = (size_t)n;
+		t->held -= (size_t)n;
+	}
+	return r;
 }
 
 enum sk_result

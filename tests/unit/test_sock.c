@@ -16,6 +16,8 @@ enum {
 	BIG_BYTES = 1024 * 1024,
 	SMALL_BUFFER = 4096,
 	DATAGRAM_MAX = 65507,
+	RESETS = 300,
+	RECEIVES = 10,
 };
 
 /* What a case runs with. */
@@ -465,6 +467,68 @@ case_reset(const struct setting *set)
 	}
 }
 
+static void *
+flood(void *arg)
+{
+	struct helper *h = arg;
+	struct err e = { 0 };
+	size_t put;
+
+	while (net_send(h->s, big, sizeof(big), &put, &e) == SK_OK)
+		continue;
+	err_clear(&e);
+	return NULL;
+}
+
+static void *
+reset_soon(void *arg)
+{
+	struct helper *h = arg;
+	struct err e = { 0 };
+	size_t got;
+	int i;
+
+	/* So that the other is about to send, and does not wait for room. */
+	for (i = 0; i < RECEIVES; i++)
+		(void)net_recv(h->s, room, sizeof(room), &got, &e);
+	sock_abort(&h->s);
+	err_clear(&e);
+	return NULL;
+}
+
+/* The kernel tells it once: to who sends, or to who receives. */
+static void
+case_reset_while_sending(const struct setting *set)
+{
+	struct sock_config config = config_of(set);
+	struct sock *pair[2];
+	struct helper sender, peer;
+	pthread_t threads[2];
+	struct err e = { 0 };
+	enum sk_result r;
+	size_t got;
+	char byte;
+	int i, ends = 0;
+
+	for (i = 0; i < RESETS && net_pair(set->kind, &config, pair, &e); i++) {
+		sender.s = pair[0];
+		peer.s = pair[1];
+		if (pthread_create(&threads[0], NULL, flood, &sender) != 0 ||
+		    pthread_create(&threads[1], NULL, reset_soon, &peer) != 0)
+			break;
+		do
+			r = sock_recv(pair[0], &byte, 1, &got, &e);
+		while (r == SK_WANT_READ);
+		ends += r != SK_ERROR;
+		(void)pthread_join(threads[0], NULL);
+		(void)pthread_join(threads[1], NULL);
+		sock_abort(&pair[0]);
+		err_clear(&e);
+	}
+	tap_int(i, RESETS, "%s: resets", set->name);
+	tap_int(ends, 0, "%s: none is an end", set->name);
+}
+
 static const size_t datagram_sizes[] = { 0, 1, 1472, 8193, 16385, 65507 };
 
 /* Datagrams of any size one way; they come whole. */
@@ -671,6 +735,8 @@ static const struct case_row kinds[] = {
 	{ "stream", case_stream, NET_TCP4, NET_ABSTRACT },
 	{ "close", case_close, NET_TCP4, NET_TCP4 },
 	{ "reset", case_reset, NET_TCP4, NET_TCP6 },
+	{ "reset while sending", case_reset_while_sending, NET_TCP4,
+	    NET_TCP4 },
 	{ "datagram", case_datagram, NET_UDP4, NET_UNIX_DATAGRAM },
 	{ "senders", case_senders, NET_UDP4, NET_UNIX_DATAGRAM },
 	{ "refused", case_refused_datagram, NET_UDP4, NET_UDP6 },

@@ -66,6 +66,12 @@ enum sk_kind {
 	KIND_NULL,		/* /dev/null */
 };
 
+static inline bool
+kind_is_stream(enum sk_kind kind)
+{
+	return kind == KIND_TCP || kind == KIND_STREAM;
+}
+
 enum { SK_LISTEN_MAX = 16 };
 
 /* What a socket was opened for; shared with the clients of a listener. */

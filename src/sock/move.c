@@ -52,13 +52,11 @@ enum sk_result
 move_refused(struct sock *from, struct sock *to, int sys, struct sock **waits,
     struct err *e)
 {
-	bool stream = to->kind == KIND_TCP || to->kind == KIND_STREAM;
-
 	*waits = to;
 	if (sys == EAGAIN || sys == EWOULDBLOCK)
 		return SK_WANT_WRITE;
 	/* EINVAL and its like (O_APPEND), or EIO: a plain call does it. */
-	if (!stream || !is_broken(sys)) {
+	if (!kind_is_stream(to->kind) || !is_broken(sys)) {
 		from->no_move = true;
 		return SK_OK;
 	}
@@ -99,8 +97,10 @@ send_file(struct sock *from, struct sock *to, size_t max, size_t *moved,
 	sock_begin_taking(to);
 	do
 		n = sys_sendfile(to->fd, from->fd, max);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
+	while (n < 0 && errno == EINTR && !from->kicked);
+	if (n < 0 && errno == EINTR)
+		r = SK_WANT_READ;
+	else if (n < 0)
 		r = move_refused(from, to, errno, waits, e);
 	sock_end_taking(to);
 	if (n > 0)

@@ -313,14 +313,13 @@ sock_has_input(const struct sock *s)
 int
 sock_peer_fd(const struct sock *s)
 {
-	return s->kind == KIND_TCP || s->kind == KIND_STREAM ? s->fd : -1;
+	return kind_is_stream(s->kind) ? s->fd : -1;
 }
 
 long
 sock_unacknowledged(const struct sock *s)
 {
-	return s->kind == KIND_TCP || s->kind == KIND_STREAM ?
-	    sys_unacknowledged(s->fd) : 0;
+	return kind_is_stream(s->kind) ? sys_unacknowledged(s->fd) : 0;
 }
 
 static void

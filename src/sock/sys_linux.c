@@ -104,7 +104,7 @@ sys_widen(int fd)
 bool
 sys_can_sendfile(enum sk_kind from, enum sk_kind to)
 {
-	return from == KIND_FILE && (to == KIND_TCP || to == KIND_STREAM);
+	return from == KIND_FILE && kind_is_stream(to);
 }
 
 ssize_t

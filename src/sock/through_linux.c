@@ -22,23 +22,17 @@ struct sk_through {
 	size_t held;
 };
 
-static bool
-is_stream(enum sk_kind kind)
-{
-	return kind == KIND_TCP || kind == KIND_STREAM;
-}
-
 bool
 through_is_possible(enum sk_kind from, enum sk_kind to)
 {
-	return from == KIND_PIPE ? is_stream(to) :
-	    is_stream(from) && to != KIND_OTHER;
+	return from == KIND_PIPE ? kind_is_stream(to) :
+	    kind_is_stream(from) && to != KIND_OTHER;
 }
 
 static bool
 joins_streams(const struct sock *from, const struct sock *to)
 {
-	return is_stream(from->kind) && is_stream(to->kind);
+	return kind_is_stream(from->kind) && kind_is_stream(to->kind);
 }
 
 size_t

@@ -295,11 +295,16 @@ int sock_open_fd(const struct sock *s, int family, bool listens,
 
 /*
  * The kernel tells the error of a connection once, and recv(2) sees an end in
- * order after that. So whatever may take it is put between these, having
- * stored it in taken_error, and who sees an end awaits that.
+ * order after that. So a call that may take it is put between the first two,
+ * and notes it before the second; who sees an end awaits that: 0, or what was
+ * taken.
  */
 void sock_begin_taking(struct sock *s);
 void sock_end_taking(struct sock *s);
+void sock_note_taken(struct sock *s, int sys);
 int sock_await_taken(struct sock *s);
+
+/* Nothing comes any more, and nothing can be sent. */
+bool sock_is_dead(const struct sock *s);
 
 #endif

@@ -60,9 +60,7 @@ move_refused(struct sock *from, struct sock *to, int sys, struct sock **waits,
 		from->no_move = true;
 		return SK_OK;
 	}
-	/* It is told once: a plain call would see an end in order. */
-	if (sys == ECONNRESET)
-		atomic_store(&to->taken_error, sys);
+	sock_note_taken(to, sys);
 	err_set(e, ERR_BROKEN, sys == EPIPE ? ECONNRESET : sys, to->name,
 	    "sending");
 	return SK_ERROR;

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -206,14 +205,33 @@ sock_end_taking(struct sock *s)
 	atomic_fetch_add(&s->taking, 1);
 }
 
-/* None of those calls sleeps, so that one which goes on is soon over. */
+void
+sock_note_taken(struct sock *s, int sys)
+{
+	if (sys == ECONNRESET)
+		atomic_store(&s->taken_error, sys);
+}
+
+bool
+sock_is_dead(const struct sock *s)
+{
+	struct pollfd p = { .fd = s->fd };
+
+	return poll(&p, 1, 0) > 0 && (p.revents & POLLHUP) != 0;
+}
+
+/*
+ * A connection that lives has had no error, and sendfile(2) may wait for a
+ * disk. Where it is dead, the call is soon over, if not at once.
+ */
 int
 sock_await_taken(struct sock *s)
 {
 	unsigned now = atomic_load(&s->taking);
 
-	while (now % 2 == 1 && atomic_load(&s->taking) == now)
-		(void)sched_yield();
+	if (now % 2 == 1 && sock_is_dead(s))
+		while (atomic_load(&s->taking) == now)
+			(void)poll(NULL, 0, 1);
 	return atomic_load(&s->taken_error);
 }
 

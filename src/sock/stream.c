@@ -20,12 +20,10 @@ broken(struct sock *s, int sys, const char *phase, struct err *e)
 	return SK_ERROR;
 }
 
-/* It is told once, and recv(2) would see an end in order. */
 static enum sk_result
 broken_out(struct sock *s, int sys, struct err *e)
 {
-	if (sys == ECONNRESET)
-		atomic_store(&s->taken_error, sys);
+	sock_note_taken(s, sys);
 	return broken(s, sys, "sending", e);
 }
 
@@ -83,8 +81,7 @@ take_error(struct sock *s)
 
 	sock_begin_taking(s);
 	sys = sock_take_error(s->fd);
-	if (sys == ECONNRESET)
-		atomic_store(&s->taken_error, sys);
+	sock_note_taken(s, sys);
 	sock_end_taking(s);
 	return sys;
 }

@@ -122,13 +122,12 @@ fill(struct sock *from, size_t max, struct err *e)
 		from->no_move = true;
 		return SK_OK;
 	}
-	/* It is told once: a plain call would see an end in order. */
-	if (sys == ECONNRESET)
-		atomic_store(&from->taken_error, sys);
+	sock_note_taken(from, sys);
 	err_set(e, ERR_BROKEN, sys, from->name, "receiving");
 	return SK_ERROR;
 }
 
+/* A call that has sent a part does not tell why it has not sent the rest. */
 static enum sk_result
 drain(struct sock *from, struct sock *to, size_t *moved, struct sock **waits,
     struct err *e)
@@ -144,6 +143,8 @@ drain(struct sock *from, struct sock *to, size_t *moved, struct sock **waits,
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		r = move_refused(from, to, errno, waits, e);
+	else if ((size_t)n < t->held && sock_is_dead(to))
+		sock_note_taken(to, ECONNRESET);
 	sock_end_taking(to);
 	if (n > 0) {
 		*moved = (size_t)n;

@@ -254,9 +254,7 @@ echo_server() {
 		await_file "there$n"
 	done
 	await_calm haul
-	cpu=$(cpu_ms haul)
-	nap 1
-	[[ $(cpu_ms haul) == "$cpu" ]]
+	stays_calm haul 1
 	touch go
 	await_all c1 c2 c3 c4 c5
 	"$CROWD" "127.0.0.1:$port" echo 100 50000

@@ -692,10 +692,7 @@ limited() {
 	start crowd "$CROWD" "127.0.0.1:$port" hold 1000 there until
 	await_file there
 	await_calm haul
-	before=$(cpu_ms haul)
-	nap 3
-	# 0.1 % would be 3 ms.
-	[[ $(cpu_ms haul) == "$before" ]]
+	stays_calm haul 3
 	touch until
 	await_all crowd
 	ends_by_term

@@ -505,6 +505,7 @@ case_reset_while_sending(const struct setting *set)
 	struct helper sender, peer;
 	pthread_t threads[2];
 	struct err e = { 0 };
+	int64_t limit = net_limit_ns();
 	enum sk_result r;
 	size_t got;
 	char byte;
@@ -513,12 +514,13 @@ case_reset_while_sending(const struct setting *set)
 	for (i = 0; i < RESETS && net_pair(set->kind, &config, pair, &e); i++) {
 		sender.s = pair[0];
 		peer.s = pair[1];
+		sock_set_deadline(pair[0], limit);
 		if (pthread_create(&threads[0], NULL, flood, &sender) != 0 ||
 		    pthread_create(&threads[1], NULL, reset_soon, &peer) != 0)
-			break;
+			abort();
 		do
 			r = sock_recv(pair[0], &byte, 1, &got, &e);
-		while (r == SK_WANT_READ);
+		while (r == SK_WANT_READ && clock_now_ns() < limit);
 		ends += r != SK_ERROR;
 		(void)pthread_join(threads[0], NULL);
 		(void)pthread_join(threads[1], NULL);

@@ -71,8 +71,6 @@ establish(struct client *c, struct err *e)
 	c->established = true;
 	(void)pthread_mutex_lock(&s->lock);
 	s->established++;
-	if (s->config->opened != NULL)
-		s->config->opened(s->config->context, c);
 	wake_accepting(s);
 	(void)pthread_mutex_unlock(&s->lock);
 	return SK_EOF;
@@ -86,6 +84,19 @@ step_first(struct leg *leg, struct err *e)
 	leg->waits = c->peer;
 	leg->side = SK_OUT;
 	return establish(c, e);
+}
+
+/* Once it is served: what is said from now on is for it, too. */
+static void
+tell_opened(struct client *c)
+{
+	struct server *s = c->server;
+
+	if (s == NULL || s->config->opened == NULL)
+		return;
+	(void)pthread_mutex_lock(&s->lock);
+	s->config->opened(s->config->context, c);
+	(void)pthread_mutex_unlock(&s->lock);
 }
 
 static struct stage *
@@ -103,6 +114,7 @@ client_next(struct run *run, enum sk_result *r, struct err *e)
 		return NULL;
 	atomic_store(&c->begun, true);
 	next = c->service->begin(c, e);
+	tell_opened(c);
 	if (next == NULL)
 		*r = SK_ERROR;
 	return next;

@@ -81,10 +81,9 @@ struct serve_config {
 	const struct access_list *access;
 	bool announced;			/* peers send a PROXY header */
 	/*
-	 * Told of each client that has come and is established; that was
-	 * refused by the access list; and at its end, with the reason (code
-	 * ERR_NONE: it ended in order). May be called from any thread, one
-	 * after the other.
+	 * Told of each client that is served from now on; that was refused by
+	 * the access list; and at its end, with the reason (code ERR_NONE: it
+	 * ended in order). May be called from any thread, one after the other.
 	 */
 	void *context;
 	void (*opened)(void *context, const struct client *);

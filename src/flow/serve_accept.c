@@ -202,7 +202,8 @@ is_late(struct server *s, struct err *e)
 	(void)pthread_mutex_unlock(&s->lock);
 	sock_set_deadline(*s->listener, clock_min_ns(s->config->deadline_ns,
 	    nobody ? limit : clock_after_ns(now, s->config->accept_ns)));
-	if (!nobody || now < limit)
+	/* Who has come in time may only be seen now. */
+	if (!nobody || now < limit || sock_has_input(*s->listener))
 		return SK_OK;
 	err_set(e, ERR_TIMEOUT, 0, sock_name(*s->listener),
 	    "no connection within --accept-timeout");

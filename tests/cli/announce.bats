@@ -119,12 +119,12 @@ seen_by() {
 	for way in "" "-k" "--shell cat"; do
 		# shellcheck disable=SC2086
 		serve listener haul listen --accept-proxy-protocol $way \
-			--timeout 800ms 127.0.0.1 0 </dev/null >got
+			--timeout 2s 127.0.0.1 0 </dev/null >got
 		start silent stream "connect:127.0.0.1:$port" recv-any
 		begin=$(now_ms)
 		await listener
 		is 6 listener.err
-		within $(($(now_ms) - begin)) 2000
+		within $(($(now_ms) - begin)) 3500
 		one_line listener.err
 		has listener.err 'the run has taken its --timeout$'
 		await_all silent

@@ -198,7 +198,7 @@ await_no_children() {
 	for way in "" "--idle-timeout 20s" "-k"; do
 		rm -f ready term
 		# shellcheck disable=SC2086
-		serve haul haul listen $way --timeout 1500ms 127.0.0.1 0 -- \
+		serve haul haul listen $way --timeout 3s 127.0.0.1 0 -- \
 			sh -c "$waits"
 		client peer recv-any
 		await_file ready
@@ -213,7 +213,7 @@ await_no_children() {
 @test "a client that goes away: the command sees its end, and is terminated" {
 	rm -f ready term
 	serve haul haul listen --idle-timeout 20s 127.0.0.1 0 -- sh -c "$waits"
-	client peer sleep=300 reset
+	client peer await=ready reset
 	await_file ready
 	await haul
 	is 7 haul.err
@@ -404,7 +404,7 @@ for n in range(20):
 }
 
 @test "datagrams: a command for every peer, which ends when it falls silent" {
-	serve haul haul listen -u -k --idle-timeout 300ms 127.0.0.1 0 -- \
+	serve haul haul listen -u -k --idle-timeout 1s 127.0.0.1 0 -- \
 		sh -c 'echo "$$ $HAUL_TRANSPORT"; exec cat'
 	try /usr/bin/python3 -IS -c 'import socket, sys
 where = ("127.0.0.1", int(sys.argv[1]))
@@ -426,7 +426,7 @@ assert len(set(first)) == 3, first' "$port"
 	kill "${PID[haul]}"
 	await haul
 	# And one that does not read is terminated.
-	serve haul haul listen -u -k --idle-timeout 100ms 127.0.0.1 0 -- \
+	serve haul haul listen -u -k --idle-timeout 1s 127.0.0.1 0 -- \
 		sh -c "$waits"
 	try dgram "to:127.0.0.1:$port" text=hello
 	is 0

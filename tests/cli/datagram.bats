@@ -81,7 +81,7 @@ told() {
 		at_end "$end"
 		for size in "${sizes[@]}"; do
 			data "$size" in
-			try haul connect -u --linger 150ms \
+			try haul connect -u --linger 500ms \
 				"${haul_connects[@]}" <in
 			is 0
 			same out in
@@ -286,7 +286,8 @@ told() {
 		cat >out'
 	serve haul haul listen -u --linger 300ms 127.0.0.1 0 </dev/null >pipe
 	steps=()
-	for _ in {1..15}; do steps+=(send=10000 sleep=5); done
+	# More than the pipe holds, and what the kernel does in any case.
+	for _ in {1..12}; do steps+=(send=10000 sleep=5); done
 	start peer dgram "to:127.0.0.1:$port" "${steps[@]}" >said
 	await_all peer
 	# Longer than what haul lingers.
@@ -300,7 +301,7 @@ told() {
 		[[ $(told part) == "$size $sum" ]]
 		offset=$((offset + size))
 	done <said
-	[[ $offset == 150000 && $(stat -c %s out) == 150000 ]]
+	[[ $offset == 120000 && $(stat -c %s out) == 120000 ]]
 }
 
 @test "listen: answers from the address that was asked" {
@@ -353,7 +354,7 @@ told() {
 	at_least "$took" 900
 	within "$took" 2500
 	# A slow answer is still waited for.
-	serve slow dgram bind:127.0.0.1 recv=1 sleep=700 "text=late"
+	serve slow dgram bind:127.0.0.1 recv=1 sleep=400 "text=late"
 	try haul connect -u 127.0.0.1 "$port" <<<question
 	is 0
 	says out late
@@ -393,7 +394,7 @@ told() {
 	rm held
 	hold held
 	serve haul haul listen -u unix:sock <held >got
-	start client haul connect -u unix:sock <<<question >reply
+	start client haul connect -u --linger 2s unix:sock <<<question >reply
 	await_text got question
 	echo answer >&"$W"
 	await_all client

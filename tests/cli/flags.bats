@@ -46,8 +46,9 @@ roles=(listen connect)
 	data 3000000 in
 	for kind in pipe socket tty; do
 		for role in "${roles[@]}"; do
-			WRAP=(guest kind "$kind" in in out out kill 300 --)
-			pair "$role" >said -- send-reset
+			WRAP=(guest kind "$kind" in in out out once there kill 300 --)
+			rm -f there
+			pair "$role" >said -- touch=there send-reset
 			await haul
 			has said '^signal 9$' '^flags kept$'
 			await_all peer

@@ -123,8 +123,8 @@ evenly() {
 	serve haul haul listen --limit 1K 127.0.0.1 0 <in >out
 	start peer stream -o got "connect:127.0.0.1:$port" recv-eof shut
 	begin=$(now_ms)
-	until [[ -s got ]]; do nap; done
-	within $(($(now_ms) - begin)) 700
+	await_size got 1
+	within $(($(now_ms) - begin)) 1200
 	await_all haul peer
 	took=$(($(now_ms) - begin))
 	at_least "$took" 1500

@@ -169,17 +169,17 @@ roles=(listen connect)
 }
 
 @test "--retry-for: a server that comes later" {
-	# A port that was free a moment ago.
-	serve haul haul listen 127.0.0.1 0
+	# A port that was free a moment ago, of an address that no other test has.
+	serve haul haul listen 127.0.0.7 0
 	kill "${PID[haul]}"
 	await haul
 	for sub in connect "send --raw"; do
 		# shellcheck disable=SC2086
-		start client haul $sub --retry-for 15s 127.0.0.1 "$port" \
+		start client haul $sub --retry-for 15s 127.0.0.7 "$port" \
 			<<<hello
 		nap 0.4
 		runs client
-		serve haul haul receive --raw 127.0.0.1 "$port" >got
+		serve haul haul receive --raw 127.0.0.7 "$port" >got
 		await_all client haul
 		says got hello
 		says client.err
@@ -207,7 +207,7 @@ roles=(listen connect)
 		has err '[tT]ime'
 	done
 	# It is no limit on the session.
-	pair listen --accept-timeout 500ms >out -- sleep=900 text=hello close
+	pair listen --accept-timeout 2s >out -- sleep=2400 text=hello close
 	await_all haul
 	says out hello
 }
@@ -254,12 +254,12 @@ roles=(listen connect)
 
 @test "-w: movement in one direction is enough" {
 	for role in "${roles[@]}"; do
-		pair "$role" -w 600ms </dev/null >out -- talk=100 sleep=1500 close
+		pair "$role" -w 1s </dev/null >out -- talk=100 sleep=1500 close
 		keep "$role-down"
 		mkfifo "$role.pipe"
 		pipe=$role.pipe start "$role-feeder" "$BASH" -c 'exec >"$pipe"
 			for i in 1 2 3 4 5 6; do echo "$i"; sleep 0.25; done'
-		pair "$role" -w 600ms <"$role.pipe" >out2 -- recv-eof
+		pair "$role" -w 1s <"$role.pipe" >out2 -- recv-eof
 		keep "$role-up"
 	done
 	begin=$(now_ms)
@@ -346,10 +346,13 @@ roles=(listen connect)
 @test "--timeout: the peer sees a reset" {
 	hold held
 	for role in listen connect send receive; do
-		pair "$role" --timeout 300ms <held >out -- recv-reset
-		await haul
-		is 6 haul.err
-		await_all peer
+		pair "$role" --timeout 2s <held >out -- recv-reset
+		keep "$role"
+	done
+	for role in listen connect send receive; do
+		await "$role"
+		is 6 "$role.err"
+		await_all "$role-peer"
 	done
 }
 

@@ -79,6 +79,7 @@ limited() {
 	echo second >&"$W"
 	await_all late
 	says late.got second
+	for n in 1 2 3; do await_file "$n.two"; done
 	for n in 1 2 3; do says "$n.got" first second; done
 	ends_by_term
 }
@@ -144,6 +145,10 @@ limited() {
 	within $(($(now_ms) - begin)) 3000
 	[[ $(wc -l <good.got) == 80 ]]
 	await_size out 100000005 40
+	for _ in {1..50}; do
+		[[ $(tr -dc '\0' <out | wc -c) != 100000000 ]] || break
+		nap 0.1
+	done
 	touch flooded
 	for n in {1..20}; do await "r$n"; done
 	[[ $(tr -dc '\0' <out | wc -c) == 100000000 ]]
@@ -546,13 +551,13 @@ limited() {
 	says err "haul listen: the run has taken its --timeout"
 	within "$took" 1500
 	hold in
-	serve haul haul listen -k --timeout 800ms 127.0.0.1 0 <in >out
+	serve haul haul listen -k --timeout 2s 127.0.0.1 0 <in >out
 	client 1 recv-reset
 	await haul
 	is 6 haul.err
 	await_all 1
 	# Whose client is asleep in its own call.
-	serve haul haul listen -k -d -w 20s --timeout 800ms 127.0.0.1 0 >out
+	serve haul haul listen -k -d -w 20s --timeout 2s 127.0.0.1 0 >out
 	client 1 recv-reset
 	await haul 5
 	is 6 haul.err
@@ -560,9 +565,8 @@ limited() {
 	# And who is asleep writing: nobody reads.
 	mkfifo stuck
 	exec {stuck}<>stuck
-	data 3000000 much
-	serve haul haul listen -k -d --timeout 800ms 127.0.0.1 0 >stuck
-	client 1 send=much recv-reset
+	serve haul haul listen -k -d --timeout 2s 127.0.0.1 0 >stuck
+	client 1 send-reset
 	await haul 5
 	is 6 haul.err
 	await_all 1
@@ -601,9 +605,9 @@ limited() {
 	has err 'accept-timeout'
 	at_least "$took" 290
 	within "$took" 1500
-	serve haul haul listen -k --accept-timeout 500ms 127.0.0.1 0 \
+	serve haul haul listen -k --accept-timeout 2s 127.0.0.1 0 \
 		</dev/null >out
-	client 1 sleep=900 "text=still\\n"
+	client 1 sleep=2400 "text=still\\n"
 	await_all 1
 	await haul
 	is 6 haul.err
@@ -659,6 +663,8 @@ limited() {
 	done
 	touch enough
 	runs haul
+	# With nobody there stdin waits, and so might the writer.
+	client last recv-any
 	await_all writer
 	ends_by_term
 	[[ $(grep -c dropped haul.err) == 0 ]]

@@ -18,15 +18,16 @@ peer() {
 		# An empty one is nothing to a command that reads a stream.
 		((size == 0)) || steps+=("send=$size" recv=1)
 	done
-	for n in 1 2 3 4; do peer "$n" "${steps[@]}"; done
-	await_all 1 2 3 4
-	for n in 1 2 3 4; do
+	# As many as the kernel keeps datagrams of this size.
+	for n in 1 2 3; do peer "$n" "${steps[@]}"; done
+	await_all 1 2 3
+	for n in 1 2 3; do
 		awk 'NR % 2' "$n.said" >sent
 		awk 'NR % 2 == 0' "$n.said" >got
 		[[ $(wc -l <got) == 6 ]]
 		same got sent
 	done
-	[[ $(pgrep -c -P "${PID[haul]}" cat) == 4 ]]
+	[[ $(pgrep -c -P "${PID[haul]}" cat) == 3 ]]
 	says haul.err
 	ends_by_term
 }
@@ -78,6 +79,7 @@ peer() {
 	up=$port
 	serve haul haul listen -u -k -v -w 300ms --forward "127.0.0.1:$up" \
 		127.0.0.1 0
+	await_calm haul
 	before=$(ls "/proc/${PID[haul]}/fd")
 	for n in 1 2 3 4 5; do
 		peer "$n" "text=hello" recv=1
@@ -224,7 +226,7 @@ peer() {
 	up=$port
 	for service in "--shell cat" "--forward 127.0.0.1:$up"; do
 		# shellcheck disable=SC2086
-		serve haul haul listen -u -k -v -w 700ms --max-clients 1 \
+		serve haul haul listen -u -k -v -w 1500ms --max-clients 1 \
 			$service 127.0.0.1 0
 		rm -f here answered
 		peer 2 touch=here await=answered "text=2" silent=150
@@ -277,7 +279,7 @@ peer() {
 	serve haul haul listen -u -k --socket-mode 600 unix:sock -- cat
 	[[ $(stat -c %a sock) == 600 ]]
 	for n in 1 2; do
-		start "$n" haul connect -u --linger 300ms unix:sock \
+		start "$n" haul connect -u --linger 2s unix:sock \
 			<<<"hello $n" >"$n.got"
 	done
 	await_all 1 2

@@ -158,8 +158,8 @@ keep_as() {
 		sopts=() ropts=()
 		[[ $side == recv ]] || sopts=(--timeout 700ms)
 		[[ $side == send ]] || ropts=(--timeout 700ms)
-		receiver "${ropts[@]}"
 		begin=$(now_ms)
+		receiver "${ropts[@]}"
 		sender "${sopts[@]}" <pipe
 		finish
 		took=$(($(now_ms) - begin))
@@ -190,7 +190,9 @@ keep_as() {
 	serve recv haul receive 127.0.0.1 0 >out
 	sender </dev/zero
 	keep_as full
-	nap 0.7
+	for name in idle-send idle-recv full-send full-recv; do
+		await_calm "$name"
+	done
 	declare -A before=()
 	for name in idle-send idle-recv full-send full-recv; do
 		before[$name]=$(cpu_ms "$name")

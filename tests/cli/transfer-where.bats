@@ -454,6 +454,7 @@ load lib/transfer
 			through -n 1 -m mark -g go hold=up:1000000
 			sender in
 			await_file mark
+			await_size D/.in.haul-part 600000
 			# More than it leaves.
 			head -c 8000000 /dev/zero >D/filler 2>/dev/null || :
 			touch go

@@ -170,6 +170,7 @@ socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).bind("sock")'
 	data 100000 in
 	exec {ready}>ready
 	serve haul haul listen --ready-fd "$ready" "unix:@$name" <in >got
+	await_text ready .
 	says ready "unix:@$name"
 	grep -q "@$name\$" /proc/net/unix
 	try haul listen "unix:@$name"

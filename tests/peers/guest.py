@@ -16,6 +16,7 @@ full BYTES    stdout's pipe holds so many bytes "F" from the start
 stall FILE    stdout is not read before this file is there
 idle MS       so long after the start (stall: with the stall still on), measure
               the CPU time of the last second
+once FILE     wait for this file
 kill MS       then kill the command by SIGKILL
 
 On stdout: "exit N" or "signal N", "flags kept" or what became of them,
@@ -170,6 +171,8 @@ class Guest:
             print("cpu %d" % (cpu_ms(child.pid) - start), flush=True)
             if "stall" in self.opts:
                 open(self.opts["stall"], "w").close()
+        while not os.path.exists(self.opts.get("once", "/")):
+            time.sleep(0.005)
         if "kill" in self.opts:
             time.sleep(int(self.opts["kill"]) / 1000)
             child.kill()

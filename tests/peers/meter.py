@@ -17,6 +17,8 @@ import socket
 import sys
 import time
 
+SO_RCVBUFFORCE = 33
+
 
 def reads(source, portfile):
     if source is None:
@@ -28,6 +30,8 @@ def reads(source, portfile):
     host = source.partition(":")[2]
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    if os.geteuid() == 0:
+        s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 22)
     s.bind((host, 0))
     with open(portfile + ".tmp", "w") as f:
         f.write("%d\n" % s.getsockname()[1])

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 enum {
-	HANG_LIMIT_S = 60,
+	HANG_LIMIT_S = 200,
 	NAME_BYTES = 256,
 	REPORT_FD_MIN = 100,	/* out of the way of the descriptors tested */
 };
@@ -34,6 +34,14 @@ tap_start(void)
 		exit(1);
 	}
 	(void)setvbuf(tap.report, NULL, _IOLBF, 0);
+}
+
+bool
+tap_is_slow(void)
+{
+	const char *tool = getenv("RUN_UNDER");
+
+	return tool != NULL && *tool != '\0';
 }
 
 /* A name may quote hostile input, but is one line without a directive. */

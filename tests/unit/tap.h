@@ -8,11 +8,14 @@
  * The Test Anything Protocol: "ok N - name" for each test, comments behind #,
  * the plan at the end. The report goes to the standard output that the program
  * was started with, whatever becomes of descriptor 1. A program that hangs is
- * killed by SIGALRM after a minute.
+ * killed by SIGALRM after some minutes.
  */
 
 /* To be called first. */
 void tap_start(void);
+
+/* Whether a tool (valgrind) runs this, which takes twenty times as long. */
+bool tap_is_slow(void);
 
 /* A test with its name; returns passed. */
 bool tap_ok(bool passed, const char *fmt, ...)

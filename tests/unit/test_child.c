@@ -717,6 +717,7 @@ work(void *arg)
 	for (i = 0; i < ROUNDS; i++) {
 		struct test *t = &w->t[i];
 
+		sock_set_deadline(t->client, net_limit_ns());
 		if (start(t, &command) && await_end(t->child) == SK_EOF &&
 		    child_status(t->child) == 0) {
 			sock_abort(&t->conn);

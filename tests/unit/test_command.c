@@ -411,7 +411,8 @@ test_server(struct scene *g)
 {
 	const struct sock_config sc = { .mode = g->mode };
 	struct serve_config config = { .mode = g->mode, .count = SERVED,
-	    .accept_ns = -1, .deadline_ns = net_limit_ns(), .closed = closed };
+	    .accept_ns = -1, .closed = closed,
+	    .deadline_ns = clock_now_ns() + 4 * NET_LIMIT_MS * CLOCK_MS };
 	struct command_config command;
 	struct caller callers[CLIENTS];
 	struct sock *listener;

@@ -11,7 +11,7 @@
 
 enum {
 	CLIENTS = 20,
-	SHORT_MS = 300,
+	SHORT_MS = 1000,
 };
 
 struct told {

@@ -603,6 +603,7 @@ test_many(void)
 		    accept_one(listener, &clients[i]) == SK_OK;
 	}
 	tap_ok(ok, "%zu peers, %s", count, net_mode_names[mode]);
+	sock_set_deadline(listener, net_limit_ns());
 	for (i = count; i-- > 0 && ok;) {
 		ok = send(fds[i], &i, sizeof(i) / 2, 0) == sizeof(i) / 2 &&
 		    deliver(listener);

@@ -33,7 +33,6 @@ static const size_t sizes[] = { 0, 1, 2, 4095, 4096, 4097, 65535, 65536,
     524288, 524289, SIZE_MAX_SENT };
 
 /* Whether it has to be quick. */
-static bool under_valgrind;
 
 /* A connection through a hand that may cut it. */
 enum way { FROM_SENDER, FROM_RECEIVER, WAYS };
@@ -775,7 +774,7 @@ static void
 test_breaks(enum way way, uint64_t whole, const uint64_t bytes[WAYS])
 {
 	uint64_t seed = tap_seed(), at = 0, far = bytes[way];
-	unsigned step = under_valgrind ? 23 : 1;
+	unsigned step = tap_is_slow() ? 23 : 1;
 	struct deal d = { .what = "" };
 	int count = 0, wrong = 0;
 
@@ -1059,7 +1058,6 @@ test_broken(void)
 	uint64_t bytes[WAYS];
 	int pair;
 
-	(void)alarm(120);
 	measure(bytes);
 	test_breaks(FROM_SENDER, bytes[0], bytes);
 	test_breaks(FROM_RECEIVER, bytes[0], bytes);
@@ -1081,11 +1079,9 @@ main(void)
 {
 	static const size_t few[] = { 0, 1, 4097, 70000, 200001 };
 	static const int percents[] = { 10, 50, 90 };
-	const char *tool = getenv("RUN_UNDER");
 	int pair, before;
 	size_t i;
 
-	under_valgrind = tool != NULL && *tool != '\0';
 	tap_start();
 	files_start();
 	put_back();

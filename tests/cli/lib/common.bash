@@ -366,10 +366,9 @@ ends_by_term() {
 # await_size FILE BYTES [SECONDS]
 await_size() {
 	local - && set +T
-	local end=$(($(now_ms) + ${3:-10} * 1000))
-	until (($(stat -c %s "$1") >= $2)); do
-		(($(now_ms) < end)) || fail "$1 stays at $(stat -c %s "$1")" ||
-			return
+	local size end=$(($(now_ms) + ${3:-10} * 1000))
+	until size=$(stat -c %s "$1" 2>/dev/null || echo 0); ((size >= $2)); do
+		(($(now_ms) < end)) || fail "$1 stays at $size" || return
 		nap
 	done
 }

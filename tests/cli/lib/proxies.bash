@@ -34,7 +34,11 @@ up() {
 		"$2" "${@:3}" </dev/null >"$name.out"
 		end=$((SECONDS + 15))
 		while runs "$name" && ((SECONDS < end)); do
-			! is_listening "$port" || return 0
+			# If somebody else does, ours ends.
+			if is_listening "$port"; then
+				nap 0.1
+				! runs "$name" || return 0
+			fi
 			nap
 		done
 	done

@@ -614,6 +614,24 @@ limited() {
 	says out still
 }
 
+@test "--accept-timeout: who came in time is served, however late that is seen" {
+	for way in "" -k; do
+		# shellcheck disable=SC2086
+		serve haul haul listen $way --accept-timeout 1s 127.0.0.1 0 \
+			</dev/null >out
+		kill -STOP "${PID[haul]}"
+		client 1 "text=hello\\n" touch=said shut recv-eof
+		await_file said
+		nap 1.1
+		kill -CONT "${PID[haul]}"
+		await_all 1
+		await haul
+		[[ $way == -k ]] || is 0 haul.err
+		says out hello
+		rm said
+	done
+}
+
 @test "the reader of stdout leaves: the server ends with 1, also when idle" {
 	mkfifo pipe
 	for many in 0 1 5; do

@@ -15,6 +15,7 @@ enum {
 	CLIENTS = 3,
 	BYTES = 6 * 1024 * 1024,
 	SMALL = 4096,
+	OPENED_US = 10 * 1000,
 };
 
 struct scene {
@@ -40,6 +41,8 @@ opened(void *context, const struct client *c)
 
 	(void)c;
 	g->opened++;
+	/* What is said in the meantime is for this one, too. */
+	(void)usleep(OPENED_US);
 }
 
 static void

@@ -439,6 +439,7 @@ yield(struct client *client)
 const struct service hub_service = {
 	.client_size = sizeof(struct hub_client),
 	.single = is_single,
+	.hears = true,
 	.begin = begin,
 	.next = next,
 	.end = end,

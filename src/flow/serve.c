@@ -86,7 +86,6 @@ step_first(struct leg *leg, struct err *e)
 	return establish(c, e);
 }
 
-/* Once it is served: what is said from now on is for it, too. */
 static void
 tell_opened(struct client *c)
 {
@@ -113,8 +112,11 @@ client_next(struct run *run, enum sk_result *r, struct err *e)
 	if (*r != SK_OK)
 		return NULL;
 	atomic_store(&c->begun, true);
+	if (!c->service->hears)
+		tell_opened(c);
 	next = c->service->begin(c, e);
-	tell_opened(c);
+	if (c->service->hears)
+		tell_opened(c);
 	if (next == NULL)
 		*r = SK_ERROR;
 	return next;

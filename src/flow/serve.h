@@ -47,6 +47,12 @@ struct service {
 	 */
 	bool (*single)(const void *context);
 	/*
+	 * From begin on, a client hears what is said to all: it is told of
+	 * (serve_config) behind begin. Else before, as begin may start what
+	 * speaks for itself.
+	 */
+	bool hears;
+	/*
 	 * peer is established and let in. The first stage, or NULL with *e; end
 	 * is called in either case.
 	 */
@@ -81,7 +87,7 @@ struct serve_config {
 	const struct access_list *access;
 	bool announced;			/* peers send a PROXY header */
 	/*
-	 * Told of each client that is served from now on; that was refused by
+	 * Told of each client that has come and is let in; that was refused by
 	 * the access list; and at its end, with the reason (code ERR_NONE: it
 	 * ended in order). May be called from any thread, one after the other.
 	 */

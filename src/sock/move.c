@@ -84,6 +84,13 @@ block_no_more(struct sock *s)
 		(void)sock_set_blocks(s, false);
 }
 
+void
+move_note_part(struct sock *to, size_t sent, size_t all)
+{
+	if (sent < all && to->kind == KIND_TCP && sock_is_dead(to))
+		sock_note_taken(to, ECONNRESET);
+}
+
 /* From a file, which is always ready. */
 static enum sk_result
 send_file(struct sock *from, struct sock *to, size_t max, size_t *moved,
@@ -100,6 +107,8 @@ send_file(struct sock *from, struct sock *to, size_t max, size_t *moved,
 		r = SK_WANT_READ;
 	else if (n < 0)
 		r = move_refused(from, to, errno, waits, e);
+	else
+		move_note_part(to, (size_t)n, max);
 	sock_end_taking(to);
 	if (n > 0)
 		*moved = (size_t)n;

@@ -35,6 +35,12 @@ bool move_stalls(struct sock *from);
 enum sk_result move_refused(struct sock *from, struct sock *to, int sys,
     struct sock **waits, struct err *e);
 
+/*
+ * Of what a call was given, it has sent a part. It does not tell why not the
+ * rest: where it was for a reset, that is noted (move.c).
+ */
+void move_note_part(struct sock *to, size_t sent, size_t all);
+
 /* At the end of what from reads: SK_OK if it goes on with another (move.c). */
 enum sk_result move_next(struct sock *from, struct err *e);
 

@@ -127,7 +127,6 @@ fill(struct sock *from, size_t max, struct err *e)
 	return SK_ERROR;
 }
 
-/* A call that has sent a part does not tell why it has not sent the rest. */
 static enum sk_result
 drain(struct sock *from, struct sock *to, size_t *moved, struct sock **waits,
     struct err *e)
@@ -143,8 +142,8 @@ drain(struct sock *from, struct sock *to, size_t *moved, struct sock **waits,
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		r = move_refused(from, to, errno, waits, e);
-	else if ((size_t)n < t->held && sock_is_dead(to))
-		sock_note_taken(to, ECONNRESET);
+	else
+		move_note_part(to, (size_t)n, t->held);
 	sock_end_taking(to);
 	if (n > 0) {
 		*moved = (size_t)n;

@@ -393,6 +393,16 @@ for n in range(20):
 	done
 }
 
+@test "-v: a client is told of before its command says anything" {
+	serve haul haul listen -k -v 127.0.0.1 0 -- \
+		sh -c 'echo child >&2; exec cat'
+	"$PEERS/crowd.py" "127.0.0.1:$port" echo 100 10
+	await_count haul.err child 100
+	awk '/connection from/ { there++ }
+		$1 == "child" && ++spoke > there { exit 1 }' haul.err
+	ends_by_term
+}
+
 @test "a server with a waiting command is calm" {
 	serve haul haul listen -k 127.0.0.1 0 -- cat
 	client peer text=hello recv=5 sleep=9000

@@ -111,9 +111,9 @@ over(struct run *run, enum sk_result r, struct err *e)
 {
 	struct made *m = run->owner;
 
-	m->over++;
 	m->result = r;
 	m->code = (int)e->code;
+	m->over++;
 }
 
 static void

@@ -16,9 +16,10 @@ enum {
 	BIG_BYTES = 1024 * 1024,
 	SMALL_BUFFER = 4096,
 	DATAGRAM_MAX = 65507,
-	RESETS = 300,
-	RESETS_SLOW = 30,
+	RESETS = 200,
+	RESETS_SLOW = 20,
 	RECEIVES = 10,
+	FILE_BYTES = 1 << 30,
 };
 
 /* What a case runs with. */
@@ -230,6 +231,8 @@ case_deadline(const struct setting *set)
 struct helper {
 	struct sock *s;
 	struct latch *latch;
+	struct sock *from;
+	int feed;		/* what writes to from; -1: it is a file */
 };
 
 static void *
@@ -317,7 +320,7 @@ case_waking(const struct setting *set)
 		return;
 	sock_set_abort(pair[1], &abort);
 	sock_set_stop(pair[1], &stop);
-	h = (struct helper){ pair[0], &abort };
+	h = (struct helper){ .s = pair[0], .latch = &abort };
 	tap_int(recv_while(pair[1], send_byte, &h), SK_OK,
 	    "%s: data wakes who waits", set->name);
 	tap_int(recv_while(pair[1], set_latch, &h), SK_INTERRUPTED,
@@ -468,15 +471,74 @@ case_reset(const struct setting *set)
 	}
 }
 
+/* Where what floods comes from. */
+enum source { MEMORY, FILE_, PIPE, SOURCES };
+
+static const char *const source_names[] = { "memory", "a file", "a pipe" };
+
+/* Endless enough; as standard input, until close_source. */
+static bool
+open_source(struct helper *h, enum source source, enum sk_mode mode)
+{
+	char path[] = "/tmp/haul-test-XXXXXX";
+	struct err e = { 0 };
+	int fds[2] = { -1, -1 };
+
+	h->from = NULL;
+	h->feed = -1;
+	if (source == MEMORY)
+		return true;
+	if (source == FILE_ && ((fds[0] = mkstemp(path)) == -1 ||
+	    unlink(path) != 0 || ftruncate(fds[0], FILE_BYTES) != 0))
+		return false;
+	if (source == PIPE && (pipe(fds) != 0 ||
+	    fcntl(fds[1], F_SETFL, O_NONBLOCK) != 0))
+		return false;
+	(void)dup2(fds[0], STDIN_FILENO);
+	(void)close(fds[0]);
+	h->feed = fds[1];
+	h->from = sock_stdin(mode, &e);
+	err_clear(&e);
+	if (h->from == NULL)
+		return false;
+	/* So that parts of what is there are sent. */
+	sock_widen(h->from);
+	return true;
+}
+
+static void
+close_source(struct helper *h)
+{
+	int fd;
+
+	if (h->from == NULL)
+		return;
+	sock_abort(&h->from);
+	if (h->feed != -1)
+		(void)close(h->feed);
+	fd = open("/dev/null", O_RDONLY);
+	(void)dup2(fd, STDIN_FILENO);
+	(void)close(fd);
+}
+
 static void *
 flood(void *arg)
 {
 	struct helper *h = arg;
+	enum sk_result r = SK_OK;
 	struct err e = { 0 };
+	struct sock *waits;
 	size_t put;
 
-	while (net_send(h->s, big, sizeof(big), &put, &e) == SK_OK)
-		continue;
+	while (r == SK_OK && h->from != NULL && sock_can_move(h->from, h->s)) {
+		if (h->feed != -1)
+			(void)!write(h->feed, big, sizeof(big));
+		r = sock_move(h->from, h->s, sizeof(big), &put, &waits, &e);
+		if (r == SK_WANT_WRITE)
+			r = sock_wait(h->s, SK_OUT, r);
+	}
+	while (r == SK_OK)
+		r = net_send(h->s, big, sizeof(big), &put, &e);
 	err_clear(&e);
 	return NULL;
 }
@@ -497,9 +559,8 @@ reset_soon(void *arg)
 	return NULL;
 }
 
-/* The kernel tells it once: to who sends, or to who receives. */
 static void
-case_reset_while_sending(const struct setting *set)
+reset_while_sending(const struct setting *set, enum source source)
 {
 	struct sock_config config = config_of(set);
 	struct sock *pair[2];
@@ -511,7 +572,8 @@ case_reset_while_sending(const struct setting *set)
 	char byte;
 	int i, resets = tap_is_slow() ? RESETS_SLOW : RESETS, ends = 0;
 
-	for (i = 0; i < resets && net_pair(set->kind, &config, pair, &e); i++) {
+	for (i = 0; i < resets && open_source(&sender, source, set->mode) &&
+	    net_pair(set->kind, &config, pair, &e); i++) {
 		sender.s = pair[0];
 		peer.s = pair[1];
 		sock_set_deadline(pair[0], net_limit_ns());
@@ -523,10 +585,24 @@ case_reset_while_sending(const struct setting *set)
 		(void)pthread_join(threads[0], NULL);
 		(void)pthread_join(threads[1], NULL);
 		sock_abort(&pair[0]);
+		close_source(&sender);
 		err_clear(&e);
 	}
-	tap_int(i, resets, "%s: resets", set->name);
-	tap_int(ends, 0, "%s: none is an end", set->name);
+	tap_int(i, resets, "%s, from %s", set->name, source_names[source]);
+	tap_int(ends, 0, "%s, from %s: none is an end", set->name,
+	    source_names[source]);
+}
+
+/* The kernel tells it once: to who sends, or to who receives. */
+static void
+case_reset_while_sending(const struct setting *set)
+{
+	int source;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	for (source = 0; source < SOURCES; source++)
+		reset_while_sending(set, (enum source)source);
+	(void)signal(SIGPIPE, SIG_DFL);
 }
 
 static const size_t datagram_sizes[] = { 0, 1, 1472, 8193, 16385, 65507 };

@@ -32,8 +32,6 @@ static const size_t sizes[] = { 0, 1, 2, 4095, 4096, 4097, 65535, 65536,
     65537, 262127, 262128, 262143, 262144, 262145, 524271, 524272, 524287,
     524288, 524289, SIZE_MAX_SENT };
 
-/* Whether it has to be quick. */
-
 /* A connection through a hand that may cut it. */
 enum way { FROM_SENDER, FROM_RECEIVER, WAYS };
 

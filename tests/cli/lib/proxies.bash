@@ -19,11 +19,18 @@ with socket.socket() as s:
     print(s.getsockname()[1])'
 }
 
-# Does anybody listen on 127.0.0.1 PORT?
+# Does NAME listen on 127.0.0.1 PORT? (It, or a child of it.)
 is_listening() {
-	local address
-	printf -v address '0100007F:%04X 00000000:0000 0A' "$1"
-	grep -q " $address " /proc/net/tcp
+	local address inode pid
+	printf -v address '0100007F:%04X 00000000:0000 0A' "$2"
+	inode=$(awk -v a="$address" 'index($0, " " a " ") { print $10 }' \
+		/proc/net/tcp)
+	[[ $inode ]] || return
+	for pid in "${PID[$1]}" $(pgrep -P "${PID[$1]}"); do
+		[[ ! $(find "/proc/$pid/fd" -lname "socket:\\[$inode\\]" \
+			2>/dev/null) ]] || return 0
+	done
+	return 1
 }
 
 up() {
@@ -34,11 +41,7 @@ up() {
 		"$2" "${@:3}" </dev/null >"$name.out"
 		end=$((SECONDS + 15))
 		while runs "$name" && ((SECONDS < end)); do
-			# If somebody else does, ours ends.
-			if is_listening "$port"; then
-				nap 0.1
-				! runs "$name" || return 0
-			fi
+			! is_listening "$name" "$port" || return 0
 			nap
 		done
 	done

@@ -84,6 +84,7 @@ block_no_more(struct sock *s)
 		(void)sock_set_blocks(s, false);
 }
 
+/* Of a UNIX stream, a peer that has closed in order looks the same. */
 void
 move_note_part(struct sock *to, size_t sent, size_t all)
 {

@@ -472,7 +472,7 @@ case_reset(const struct setting *set)
 }
 
 /* Where what floods comes from. */
-enum source { MEMORY, FILE_, PIPE, SOURCES };
+enum source { FROM_MEMORY, FROM_FILE, FROM_PIPE, SOURCES };
 
 static const char *const source_names[] = { "memory", "a file", "a pipe" };
 
@@ -486,12 +486,12 @@ open_source(struct helper *h, enum source source, enum sk_mode mode)
 
 	h->from = NULL;
 	h->feed = -1;
-	if (source == MEMORY)
+	if (source == FROM_MEMORY)
 		return true;
-	if (source == FILE_ && ((fds[0] = mkstemp(path)) == -1 ||
+	if (source == FROM_FILE && ((fds[0] = mkstemp(path)) == -1 ||
 	    unlink(path) != 0 || ftruncate(fds[0], FILE_BYTES) != 0))
 		return false;
-	if (source == PIPE && (pipe(fds) != 0 ||
+	if (source == FROM_PIPE && (pipe(fds) != 0 ||
 	    fcntl(fds[1], F_SETFL, O_NONBLOCK) != 0))
 		return false;
 	(void)dup2(fds[0], STDIN_FILENO);
